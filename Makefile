@@ -2,7 +2,7 @@
 # kvmbox: one Makefile, not recursive. `make help` lists the targets.
 #
 #   V=1 shows commands; WERROR=1 makes warnings errors; SAN=address,undefined or SAN=thread builds beside the normal
-#   tree; COV=1 builds with coverage counters; DESTDIR= and PREFIX= steer install.
+#   tree; COV=1 builds with coverage counters; STEPS=1 with stops for the kill matrix; DESTDIR= and PREFIX= steer install.
 MAKEFLAGS += -r
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -22,7 +22,7 @@ CLANG ?= clang
 PKG_CONFIG ?= pkg-config
 
 comma := ,
-variant := $(ARCH)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)
+variant := $(ARCH)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)$(if $(STEPS),-steps)
 B := build/$(variant)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(2))
@@ -35,7 +35,7 @@ harden := -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-i
 	$(if $(filter x86_64,$(ARCH)),-fcf-protection=full) $(if $(SAN)$(COV),,-D_FORTIFY_SOURCE=3)
 san := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 cov := $(if $(COV),--coverage -fprofile-update=atomic -DKVMBOX_COVERAGE)
-CPPFLAGS += -D_GNU_SOURCE -I. -DKVMBOX_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -I. -DKVMBOX_VERSION='"$(VERSION)"' $(if $(STEPS),-DKVMBOX_STEPS)
 CFLAGS += -std=gnu17 -O2 -g -fPIE -ffunction-sections -fdata-sections -pthread $(warn) $(harden) $(san) $(cov)
 LDFLAGS += -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections $(san) $(cov)
 static := -static-pie
@@ -99,7 +99,7 @@ $(B)/runtime-cli/version.o: CPPFLAGS += -DKVMBOX_COMMIT='"$(COMMIT)"'
 
 $(B)/libkvmbox.a: $(lib_obj)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(B)/bin/kvmbox: $(B)/runtime-cli/main.o $(B)/libkvmbox.a
 	$(call say,LD,$@)

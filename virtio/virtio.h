@@ -26,16 +26,21 @@ struct virtio_ops {
 	uint16_t queue_max;   /* power of two, <= VQ_SIZE_MAX */
 	uint64_t features;    /* the device's own; VERSION_1, RING_EVENT_IDX and RING_INDIRECT_DESC are added for all */
 
-	/* The driver set DRIVER_OK: features in dev->acked and queues are final. 0, or -errno: NEEDS_RESET. */
+	/*
+	 * The driver set DRIVER_OK: features in dev->acked and queues are final (some may not be ready: they pop nothing);
+	 * virtio_active() holds already. 0, or -errno: nothing was started, NEEDS_RESET.
+	 */
 	int (*activate)(struct virtio_dev *d);
 	/*
-	 * Drop everything in flight. 0 when done; -EINPROGRESS when works are still running: the transport keeps the
-	 * old status until the device calls virtio_reset_done().
+	 * Called once after each activate() that returned 0, when the driver resets or the slot is emptied. Drop everything in
+	 * flight. 0 when done; -EINPROGRESS when works are still running: the transport keeps the old status until the
+	 * device calls virtio_reset_done(). Queues are reset right after this call in both cases, so late pushes are dropped.
+	 * A work in flight may still write into guest RAM that its chain names: RAM stays mapped as long as the VM lives.
 	 */
 	int (*reset)(struct virtio_dev *d);
-	/* Queue q has new chains. Only between activate and reset. */
+	/* Queue q has new chains, perhaps. Only while virtio_active() and the queue is ready. */
 	void (*notify)(struct virtio_dev *d, unsigned int q);
-	/* A write into the config space, bounds checked; NULL: read-only. */
+	/* A write into the config space, off + len <= config_len, len 1, 2, 4 or 8; NULL: read-only. */
 	void (*config_write)(struct virtio_dev *d, size_t off, const void *src, size_t len);
 };
 
@@ -47,6 +52,7 @@ struct virtio_dev {
 	uint64_t offered;           /* set by virtio_init() */
 	uint64_t acked;
 	uint8_t status;
+	bool activated;           /* between activate() and reset() */
 	bool resetting;           /* a reset waits for virtio_reset_done() */
 	uint32_t isr;             /* bit 0 used buffer, bit 1 configuration change */
 	uint32_t config_gen;      /* grows when the device changes its config */
@@ -74,10 +80,12 @@ void virtio_config_changed(struct virtio_dev *d);
 /* The guest broke the protocol: DEVICE_NEEDS_RESET, config interrupt, one rate-limited log line. `why` is a constant. */
 void virtio_needs_reset(struct virtio_dev *d, const char *why);
 
-/* An asynchronous reset has finished. */
+/* For the transport: start a reset. 0 when it is done, -EINPROGRESS when virtio_reset_done() will come. */
+int virtio_reset(struct virtio_dev *d);
+/* For the device: an asynchronous reset has finished. Status reads 0 from now on. */
 void virtio_reset_done(struct virtio_dev *d);
 
-/* true while the driver may use the queues (DRIVER_OK, no NEEDS_RESET, no reset in progress) */
+/* true while the driver may use the queues (DRIVER_OK, no FAILED, no NEEDS_RESET, no reset in progress) */
 bool virtio_active(const struct virtio_dev *d);
 
 #endif

@@ -6,6 +6,13 @@
  * only the copy is checked and used. After vq_pop() returned 1 every iovec of the chain lies inside guest RAM, readable
  * ones come before writable ones, and there are at most VQ_SEGS_MAX of them and VQ_CHAIN_BYTES_MAX bytes.
  * Event index and indirect descriptors are supported.
+ *
+ * Guest errors (pop gives -EPROTO, or -EFAULT for an address outside RAM): head or next index out of range; more chains
+ * available or in flight than the queue has descriptors; a chain longer than the queue, a table or VQ_SEGS_MAX, so loops
+ * too; readable after writable; more than VQ_CHAIN_BYTES_MAX bytes; a descriptor of length 0 (QEMU refuses them
+ * too, and an iovec is then never empty); an indirect table of length 0 or not a multiple of 16, nested or with NEXT beside
+ * INDIRECT. The WRITE flag of an indirect descriptor is ignored (2.7.5.3.2). A driver that makes the same head
+ * available twice gets what it asked for: heads are not unique among chains in flight, so never index by them.
  * Threads: device lock held.
  */
 #ifndef KVMBOX_VQ_H
@@ -18,6 +25,7 @@
 #define VQ_SEGS_MAX 256
 #define VQ_CHAIN_BYTES_MAX ((size_t)16 << 20)
 
+/* Filled in place; never copied, since rd and wr point into seg. */
 struct vq_chain {
 	struct giov rd;      /* device-readable part, in order */
 	struct giov wr;      /* device-writable part, in order */
@@ -48,13 +56,32 @@ struct vq {
 	struct gslice desc, avail, used;
 };
 
-/* Validate st (sizes, alignment, ring ranges inside RAM) and make the queue ready. 0, -EINVAL, -EFAULT. */
+/*
+ * A full fence between a store and a load of ring words; the fake driver uses it too. ThreadSanitizer knows no fences and
+ * gcc refuses them there: a locked exchange is one for the processor, and no happens-before depends on it.
+ */
+static inline void vq_fence(void)
+{
+#ifdef __SANITIZE_THREAD__
+	int word = 0;
+
+	(void)__atomic_exchange_n(&word, 1, __ATOMIC_SEQ_CST);
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/*
+ * Validate st (size, alignment, ring ranges inside RAM, in_flight) and make the queue ready, whatever st->ready says; the
+ * rest of st is taken over, all zero for a fresh queue. 0, -EINVAL, -EFAULT.
+ */
 int vq_setup(struct vq *q, const struct gmem *mem, const struct vq_state *st) MUST_CHECK;
+/* Forget everything but the generation, which grows. */
 void vq_reset(struct vq *q);
 
 /*
  * Take the next chain into *c, which the caller owns until vq_push(). 1 got one, 0 none available, -EPROTO/-EFAULT when
- * the guest broke the rules (the queue is then broken until reset).
+ * the guest broke the rules (the queue is then broken until reset: -EPROTO). 0 for a queue that is not ready.
  */
 int vq_pop(struct vq *q, struct vq_chain *c) MUST_CHECK;
 

@@ -8,7 +8,8 @@
  * Connections (all vsock):
  *   - control: the agent connects to the host's PROTO_PORT_CONTROL once, before any container process exists, and
  *     sends HELLO. The host then sends requests; every request has a seq and gets one OK or ERROR frame with the same
- *     type's seq. EXITED is sent by the agent unasked (seq 0), after all output of that process was handed to its streams.
+ *     type's seq. EXITED is sent by the agent unasked (seq 0), after all output of that process was handed to its streams:
+ *     exactly one for every CREATE that was answered with OK, also when START failed or the process was killed before it.
  *   - streams: the host connects to the agent's PROTO_PORT_STREAM, sends one ATTACH frame, reads one OK frame; from
  *     then on the connection carries raw bytes of one stream. Half-close (shutdown for writing) is end of file.
  *     ATTACH may come before or after CREATE of its process; START fails with EAGAIN until all streams of the CREATE's

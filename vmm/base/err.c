@@ -14,6 +14,20 @@ void bug_at(const char *file, int line, const char *what)
 	abort();
 }
 
+/*
+ * Engines read "no such file or directory" and "permission denied" in an error as "the user's command is missing" or
+ * "may not be run" (exit 127 and 126): our own errors say the same in other words.
+ */
+static const char *err_words(int code)
+{
+	switch (code) {
+	case ENOENT: return "does not exist";
+	case EACCES: return "access refused";
+	case EPERM: return "not allowed";
+	default: return strerror(code);
+	}
+}
+
 static int err_code(struct err *e, int code)
 {
 	e->code = code != 0 ? code : EINVAL;
@@ -30,7 +44,7 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	va_end(ap);
 	len = strlen(e->text);
 	if (code != 0)
-		(void)snprintf(e->text + len, sizeof(e->text) - len, ": %s", strerror(code));
+		(void)snprintf(e->text + len, sizeof(e->text) - len, ": %s", err_words(code));
 	return err_code(e, code);
 }
 

@@ -17,7 +17,10 @@ struct err {
 	char text[ERR_TEXT_MAX]; /* without a newline */
 };
 
-/* Set a text; when code is not 0, ": " and the errno's text follow. Returns -code, or -EINVAL for code 0. */
+/*
+ * Set a text; when code is not 0, ": " and the errno's words follow (ours for ENOENT, EACCES, EPERM, see err.c).
+ * Returns -code, or -EINVAL for code 0.
+ */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* As err_set() with the text alone, without the errno's words: engines map some of those words to exit codes. */

@@ -3,8 +3,8 @@
  * Address ranges to device handlers: one struct bus for memory-mapped I/O, one for ports.
  *
  * The table is fixed before the vcpus run. A handler is called with off + size <= the range's length and size in
- * {1, 2, 4, 8}; other accesses never reach a device: reads give all ones, writes go nowhere. Callers hold the
- * device lock (loop.h).
+ * {1, 2, 4, 8}; other accesses never reach a device: reads give all ones, writes go nowhere. Values are cut to size
+ * bytes in both directions. Callers hold the device lock (loop.h).
  */
 #ifndef KVMBOX_BUS_H
 #define KVMBOX_BUS_H

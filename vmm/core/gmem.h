@@ -11,6 +11,7 @@
 #include "vmm/base/compat.h"
 
 #define GMEM_REGIONS_MAX 4
+#define GMEM_ALIGN 16 /* of regions, in both spaces: ring words are then aligned for atomic loads */
 
 struct gmem_region {
 	uint64_t gpa;
@@ -29,7 +30,10 @@ struct gslice {
 	size_t len;
 };
 
-/* Add memory that the caller owns (mmap'ed by the VM or a test's array). 0, -ENOSPC, -EINVAL (empty, wraps, overlaps). */
+/*
+ * Add memory that the caller owns (mmap'ed by the VM or a test's array). 0, -ENOSPC, -EINVAL (empty, wraps, overlaps,
+ * gpa or hva not a multiple of GMEM_ALIGN).
+ */
 int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, uint8_t *hva) MUST_CHECK;
 
 /* 0 or -EFAULT; a range of length 0 is accepted anywhere inside a region */

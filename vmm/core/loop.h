@@ -5,7 +5,8 @@
  * All callbacks run on the loop's thread with the device lock held; the lock is dropped only while waiting. A vcpu
  * thread takes it around bus accesses, so device code has no locks of its own. loop_add_fd(), loop_mod_fd() and loop_del()
  * may be called by whoever holds the lock, on any thread. An id carries a generation: after loop_del() its callback
- * is not called any more, not even for an event of the batch in progress, and a stale id is ignored.
+ * is not called any more, not even for an event of the batch in progress, and a stale id is ignored. The same holds for
+ * an event that loop_mod_fd() or loop_set_timer() took back.
  *
  * fds are not owned: delete the id first, then close. Fixed table, no allocation.
  */
@@ -46,7 +47,9 @@ void loop_stop(struct loop *l);
 
 void loop_lock(struct loop *l);
 void loop_unlock(struct loop *l);
-/* BUG unless the calling thread holds the device lock. */
+/* Does the calling thread hold the device lock? */
+bool loop_is_locked(const struct loop *l);
+/* BUG unless it does. */
 void loop_assert_locked(const struct loop *l);
 
 #endif

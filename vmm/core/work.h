@@ -11,6 +11,8 @@
 
 #include "vmm/core/loop.h"
 
+#define WORKQ_THREADS_MAX 8
+
 struct work {
 	void (*run)(struct work *w);  /* worker thread, no lock */
 	void (*done)(struct work *w); /* loop thread, device lock */
@@ -22,9 +24,17 @@ struct workq;
 /* Optional, on each worker thread before its first work (namespaces, working directory, filters): 0 or -errno */
 typedef int (*workq_init_fn)(void *arg);
 
+/*
+ * A queue with 1 to WORKQ_THREADS_MAX threads, each named `name` (15 bytes are shown) and with all signals blocked.
+ * Call at set-up or with the device lock.
+ */
 int workq_new(struct workq **out, struct loop *l, const char *name, unsigned int threads, workq_init_fn init,
-	      void *arg) MUST_CHECK; /* returns the first failing init's error */
-/* Waits for works in progress, drops queued ones without done(), joins the threads. NULL ok. Without the device lock. */
+	      void *arg) MUST_CHECK; /* -errno, the first failing init's error too */
+/*
+ * Waits for works in progress, drops queued and finished ones without done(), joins the threads. NULL ok. Never from
+ * a done() of the same queue. It may block: with the device lock only when nothing is in progress (after the device's
+ * reset is done, say).
+ */
 void workq_free(struct workq *q);
 
 void workq_submit(struct workq *q, struct work *w); /* any thread */
