@@ -38,8 +38,8 @@ int cmdline_add_user(struct cmdline *c, const char *text, struct err *e)
 
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return err_say(e, EINVAL, "--cmdline: control character 0x%02x at position %zu", (unsigned char)*p,
-				       (size_t)(p - text));
+			return err_say(e, EINVAL, "--cmdline: control character 0x%02x at position %zu",
+				       (unsigned char)*p, (size_t)(p - text));
 	if (strlen(text) >= CMDLINE_MAX)
 		c->b.full = true;
 	else

@@ -17,10 +17,10 @@ static int check_type(const Elf64_Ehdr *h, const char *name, struct err *e)
 	if (h->e_type == ET_EXEC)
 		return 0;
 	return err_say(e, ENOEXEC, "kernel `%s` is %s; an executable (ET_EXEC) `vmlinux` is needed", name,
-		       h->e_type == ET_REL   ? "an object file" :
-		       h->e_type == ET_DYN   ? "a program or library of user space" :
-		       h->e_type == ET_CORE  ? "a core dump" :
-					       "an ELF file of unknown type");
+		       h->e_type == ET_REL    ? "an object file"
+		       : h->e_type == ET_DYN  ? "a program or library of user space"
+		       : h->e_type == ET_CORE ? "a core dump"
+					      : "an ELF file of unknown type");
 }
 
 /* One PT_LOAD header: its sizes make sense and it lies inside the file */
@@ -100,7 +100,8 @@ static int image_extent(const struct elf_image *img, const char *name, struct bo
 	if (!entry_inside)
 		return bad_elf(e, name, "the entry point lies in no segment (a physical address is expected)");
 	if (out->start < BOOT_KERNEL_MIN)
-		return err_say(e, ENOEXEC, "kernel `%s` wants to be at address 0x%" PRIx64 ", below 1 MiB", name, out->start);
+		return err_say(e, ENOEXEC, "kernel `%s` wants to be at address 0x%" PRIx64 ", below 1 MiB", name,
+			       out->start);
 	return 0;
 }
 
@@ -112,7 +113,8 @@ static int load_segment(const struct boot_file *f, const struct elf_segment *s, 
 
 	if (gmem_slice(mem, s->paddr, s->memsz, &dst) < 0)
 		return err_say(e, ENOMEM,
-			       "kernel `%s` needs memory up to %" PRIu64 " MiB, the guest has too little; give more with --mem",
+			       "kernel `%s` needs memory up to %" PRIu64
+			       " MiB, the guest has too little; give more with --mem",
 			       f->name, (k->end >> 20) + 1);
 	n = pread_full(f->fd, dst.p, (size_t)s->filesz, (off_t)s->off);
 	if (n < 0)

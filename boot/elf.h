@@ -27,7 +27,8 @@ struct elf_image {
 struct Elf;
 
 /* The loadable segments of an open libelf handle, checked against the file's size; empty ones are left out. */
-int elf_segments(struct Elf *elf, const char *name, uint64_t file_size, struct elf_image *out, struct err *e) MUST_CHECK;
+int elf_segments(struct Elf *elf, const char *name, uint64_t file_size, struct elf_image *out,
+		 struct err *e) MUST_CHECK;
 
 int elf_load(const struct boot_file *f, uint64_t file_size, const struct gmem *mem, struct boot_kernel *out,
 	     struct err *e) MUST_CHECK;

@@ -103,13 +103,13 @@ int boot_file_size(const struct boot_file *f, const char *what, uint64_t *size, 
 static int refuse(const struct boot_file *f, enum image_kind kind, const uint8_t *head, struct err *e)
 {
 	if (kind == IMAGE_ELF_OTHER && head[EI_CLASS] == ELFCLASS32)
-		return err_say(e, ENOEXEC, "kernel `%s` is a 32-bit ELF file; a 64-bit x86-64 `vmlinux` is needed", f->name);
+		return err_say(e, ENOEXEC, "kernel `%s` is a 32-bit ELF file; a 64-bit x86-64 `vmlinux` is needed",
+			       f->name);
 	if (kind == IMAGE_ELF_OTHER || kind == IMAGE_ARM64)
 		return err_say(e, ENOEXEC, "kernel `%s` is %s; an x86-64 `vmlinux` is needed", f->name,
 			       image_kind_name(kind));
-	return err_say(e, ENOEXEC,
-		       "kernel `%s` is %s; the uncompressed ELF file `vmlinux` of a kernel build is needed", f->name,
-		       image_kind_name(kind));
+	return err_say(e, ENOEXEC, "kernel `%s` is %s; the uncompressed ELF file `vmlinux` of a kernel build is needed",
+		       f->name, image_kind_name(kind));
 }
 
 int image_load(const struct boot_file *f, const struct gmem *mem, struct boot_kernel *out, struct err *e)

@@ -2,9 +2,9 @@
 /*
  * Boot images: telling what a file is, and loading a kernel into guest memory.
  *
- * Files come from the user who starts the VM, not from the guest; every offset and size in them is checked all the same,
- * since a truncated or foreign file is common. Guest memory must be fresh (zero): what a kernel wants zeroed is not
- * written. Set-up only, one thread, before the vcpus run. No fd is kept.
+ * Files come from the user who starts the VM, not from the guest; every offset and size in them is checked all the
+ * same, since a truncated or foreign file is common. Guest memory must be fresh (zero): what a kernel wants zeroed is
+ * not written. Set-up only, one thread, before the vcpus run. No fd is kept.
  */
 #ifndef KVMBOX_BOOT_IMAGE_H
 #define KVMBOX_BOOT_IMAGE_H

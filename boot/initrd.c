@@ -20,8 +20,9 @@ static int place(const struct boot_file *f, const char *what, const struct gmem 
 		return err_say(e, EINVAL, "%s `%s`: no address after the kernel", what, f->name);
 	gpa &= ~(uint64_t)(PAGE - 1);
 	if (gmem_slice(mem, gpa, len, dst) < 0)
-		return err_say(e, ENOMEM, "%s `%s` (%" PRIu64 " MiB) does not fit behind the kernel; give more with --mem",
-			       what, f->name, (len >> 20) + 1);
+		return err_say(e, ENOMEM,
+			       "%s `%s` (%" PRIu64 " MiB) does not fit behind the kernel; give more with --mem", what,
+			       f->name, (len >> 20) + 1);
 	*out = (struct boot_initrd){ .gpa = gpa, .size = len };
 	return 0;
 }
@@ -81,7 +82,7 @@ static void put_hex(struct wr *w, uint32_t v)
 	int shift;
 
 	for (shift = 28; shift >= 0; shift -= 4)
-		wr_u8(w, (uint8_t)"0123456789abcdef"[v >> shift & 15]);
+		wr_u8(w, (uint8_t) "0123456789abcdef"[v >> shift & 15]);
 }
 
 /* Header, name and padding; room for the data is left and returned. */
@@ -89,13 +90,10 @@ static uint8_t *put_entry(struct wr *w, const struct entry *en)
 {
 	const size_t name_len = strlen(en->name) + 1;
 	/* ino mode uid gid nlink mtime filesize maj min rmaj rmin namesize check */
-	const uint32_t field[NEWC_FIELDS] = { [0] = en->ino,
-					      [1] = en->mode,
-					      [4] = 1,
-					      [6] = en->size,
-					      [9] = en->rdev_major,
-					      [10] = en->rdev_minor,
-					      [11] = (uint32_t)name_len };
+	const uint32_t field[NEWC_FIELDS] = {
+		[0] = en->ino,         [1] = en->mode,           [4] = 1, [6] = en->size, [9] = en->rdev_major,
+		[10] = en->rdev_minor, [11] = (uint32_t)name_len
+	};
 	size_t i;
 
 	wr_bytes(w, "070701", 6);

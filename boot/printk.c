@@ -110,7 +110,8 @@ int printk_find(const struct boot_file *kernel, struct printk_where *out, struct
 	if (r == 0) {
 		out->prb = find_symbol(elf, "prb");
 		if (out->prb == 0)
-			r = err_say(e, ENOENT, "kernel `%s` has no symbol `prb` (was it stripped?): its log cannot be read",
+			r = err_say(e, ENOENT,
+				    "kernel `%s` has no symbol `prb` (was it stripped?): its log cannot be read",
 				    kernel->name);
 	}
 	(void)elf_end(elf); /* a count */

@@ -3,9 +3,9 @@
  * The guest kernel's last words: its printk ring, found by the symbols of the kernel's ELF file and read out of guest
  * memory. Nothing of the guest runs for it, so it works on a dead guest and costs a live one nothing.
  *
- * Layout: struct printk_ringbuffer as in Linux 6.8 to 6.12 (kernel/printk/printk_ringbuffer.h) on a 64-bit kernel that was
- * not moved by KASLR. Trust: the ring is guest memory. Every structure is copied once, every pointer goes through the
- * kernel file's segments or the direct map and then gmem, and every loop is bounded by the ring's own limits below.
+ * Layout: struct printk_ringbuffer as in Linux 6.8 to 6.12 (kernel/printk/printk_ringbuffer.h) on a 64-bit kernel that
+ * was not moved by KASLR. Trust: the ring is guest memory. Every structure is copied once, every pointer goes through
+ * the kernel file's segments or the direct map and then gmem, and every loop is bounded by the ring's own limits below.
  */
 #ifndef KVMBOX_BOOT_PRINTK_H
 #define KVMBOX_BOOT_PRINTK_H

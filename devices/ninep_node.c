@@ -73,7 +73,7 @@ static struct ninep_node *node_find(struct ninep_nodes *t, const struct ninep_no
 	struct ninep_node *n = node_at(t, *node_bucket(t, parent, name));
 
 	while (n != NULL && (n->parent != parent || strcmp(n->name, name) != 0))
-		n = n->next;
+		n = node_at(t, n->next);
 	return n;
 }
 
@@ -81,31 +81,27 @@ static void node_hash(struct ninep_nodes *t, struct ninep_node *n)
 {
 	uint32_t *b = node_bucket(t, n->parent, n->name);
 
-	n->next = node_at(t, *b);
+	n->next = *b;
 	*b = (uint32_t)(n - t->node) + 1;
 	n->named = true;
 }
 
 static void node_unhash(struct ninep_nodes *t, struct ninep_node *n)
 {
-	uint32_t *b = node_bucket(t, n->parent, n->name);
-	struct ninep_node *at = node_at(t, *b);
+	uint32_t *link = node_bucket(t, n->parent, n->name);
+	const uint32_t index = (uint32_t)(n - t->node) + 1;
 
 	if (!n->named)
 		return;
+	while (*link != index)
+		link = &t->node[*link - 1].next;
+	*link = n->next;
 	n->named = false;
-	if (at == n) {
-		*b = n->next == NULL ? 0 : (uint32_t)(n->next - t->node) + 1;
-		return;
-	}
-	while (at->next != n)
-		at = at->next;
-	at->next = n->next;
 }
 
 static struct ninep_node *node_new(struct ninep_nodes *t, struct ninep_node *parent, const struct statx *st)
 {
-	struct ninep_node *n = t->free;
+	struct ninep_node *n = node_at(t, t->free);
 
 	if (n != NULL)
 		t->free = n->next;
@@ -125,7 +121,7 @@ static struct ninep_node *node_new(struct ninep_nodes *t, struct ninep_node *par
 	n->dev = ninep_dev(st);
 	n->ino = st->stx_ino;
 	n->mnt = st->stx_mnt_id;
-	n->next = NULL;
+	n->next = 0;
 	n->name[0] = '\0';
 	n->parent = parent != NULL ? parent : n;
 	if (parent != NULL)
@@ -150,7 +146,7 @@ static void node_release(struct ninep *np, struct ninep_node *n)
 	n->fd = -1;
 	n->refs = 0;
 	n->next = np->nodes.free;
-	np->nodes.free = n;
+	np->nodes.free = (uint32_t)(n - np->nodes.node) + 1;
 	np->nodes.live--;
 }
 

@@ -39,7 +39,7 @@ struct ninep_node {
 	uint32_t refs; /* fids and child nodes; 0: free */
 	uint64_t dev, ino, mnt; /* identity, renewed when it seems to differ (overlayfs' copy up) */
 	struct ninep_node *parent; /* the root's is itself */
-	struct ninep_node *next;   /* in the hash bucket, or in the free list */
+	uint32_t next; /* in the hash bucket, or in the free list: index + 1, 0: end */
 	char name[NINEP_NAME_MAX + 1];
 };
 
@@ -47,10 +47,10 @@ struct ninep_nodes {
 	uint32_t used;  /* nodes ever taken: those above were never touched */
 	uint32_t live;
 	uint64_t seed;
-	struct ninep_node *free;
+	uint32_t free;
 	struct ninep_node *root;                     /* the synthetic one, while it is referred to */
 	struct ninep_node *entry[NINEP_ENTRIES_MAX]; /* likewise; nameless */
-	uint32_t bucket[NINEP_NODE_BUCKETS]; /* index + 1; 0: empty */
+	uint32_t bucket[NINEP_NODE_BUCKETS];
 	struct ninep_node node[NINEP_NODES_MAX];
 };
 

@@ -224,8 +224,9 @@ static uint64_t serial_read(void *dev, uint64_t off, unsigned int size)
 	case 3: return s->lcr;
 	case 4: return s->mcr;
 	case 5: return read_lsr(s);
-	case 6: return (s->mcr & MCR_LOOP) != 0 ? (uint8_t)((s->mcr & 0xc) << 4 | (s->mcr & 2) << 3 | (s->mcr & 1) << 5) :
-						 MSR_READY;
+	case 6:
+		return (s->mcr & MCR_LOOP) != 0 ? (uint8_t)((s->mcr & 0xc) << 4 | (s->mcr & 2) << 3 | (s->mcr & 1) << 5)
+						: MSR_READY;
 	default: return s->scr;
 	}
 }

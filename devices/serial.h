@@ -2,9 +2,10 @@
 /*
  * A 16550A serial port: the console when one was asked for.
  *
- * Output goes through a fixed ring to out_fd, drained by the loop; while it is full the port reports a busy transmitter, so a
- * slow reader slows the guest down and loses nothing. Input comes from in_fd as far as the FIFO has room. Neither fd
- * is made non-blocking (they may be a terminal shared with others): each is used only when it is ready.
+ * Output goes through a fixed ring to out_fd, drained by the loop; while it is full the port reports a busy
+ * transmitter, so a slow reader slows the guest down and loses nothing. Input comes from in_fd as far as the FIFO has
+ * room. Neither fd is made non-blocking (they may be a terminal shared with others): each is used only when it is
+ * ready.
  *
  * fds are not owned. Threads: register access on a vcpu thread, the rest on the loop; device lock held.
  */
@@ -26,7 +27,7 @@ struct serial {
 	struct loop *loop;
 	struct irq_line irq;
 
-	int in_fd;  /* -1: none, or at end of file */
+	int in_fd;    /* -1: none, or at end of file */
 	bool in_file; /* in_fd cannot be watched (a file): always ready */
 	loop_id in_id;
 	int out_fd; /* -1: output is dropped (no reader any more) */

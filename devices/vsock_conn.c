@@ -326,6 +326,17 @@ static void conn_shutdown(struct vsock_conn *c, uint32_t flags)
 	c->guest_shut |= (uint8_t)(flags & VSOCK_SHUT_BOTH);
 }
 
+static void conn_packet_open(struct vsock_conn *c, const struct vsock_hdr_host *h, struct giov *payload)
+{
+	switch (h->op) {
+	case VIRTIO_VSOCK_OP_RW: conn_rw(c, h->len, payload); break;
+	case VIRTIO_VSOCK_OP_SHUTDOWN: conn_shutdown(c, h->flags); break;
+	case VIRTIO_VSOCK_OP_CREDIT_REQUEST: c->owe_credit = true; break;
+	case VIRTIO_VSOCK_OP_CREDIT_UPDATE: break; /* every packet says it */
+	default: conn_abort(c); break;
+	}
+}
+
 void conn_packet(struct vsock_conn *c, const struct vsock_hdr_host *h, struct giov *payload)
 {
 	if (h->op == VIRTIO_VSOCK_OP_RST) {
@@ -338,17 +349,11 @@ void conn_packet(struct vsock_conn *c, const struct vsock_hdr_host *h, struct gi
 	c->peer_fwd = h->fwd_cnt;
 	if (conn_credit(c) > 0)
 		c->asked_credit = false;
-	if (c->state == VC_ASKED && h->op == VIRTIO_VSOCK_OP_RESPONSE)
+	if (c->state == VC_OPEN)
+		conn_packet_open(c, h, payload);
+	else if (h->op == VIRTIO_VSOCK_OP_RESPONSE)
 		conn_open(c);
-	else if (c->state != VC_OPEN)
-		conn_abort(c);
-	else if (h->op == VIRTIO_VSOCK_OP_RW)
-		conn_rw(c, h->len, payload);
-	else if (h->op == VIRTIO_VSOCK_OP_SHUTDOWN)
-		conn_shutdown(c, h->flags);
-	else if (h->op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
-		c->owe_credit = true;
-	else if (h->op != VIRTIO_VSOCK_OP_CREDIT_UPDATE)
+	else
 		conn_abort(c);
 	conn_check(c);
 }

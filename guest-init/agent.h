@@ -22,7 +22,7 @@ struct agent;
  *     CREATED   waits for START; EXITED is owed from here on -> STARTING
  *     STARTING  told to execute                              -> RUNNING (the socket closed), DOOMED (FAILED)
  *     RUNNING   the container's program
- *     DOOMED    was answered with an error and will be reaped
+ *     DOOMED    it failed and will be reaped; a failed CREATE is answered then, so that its number is free again
  * In every state but FREE it may be reaped, which leads to FREE when its output is delivered.
  */
 enum process_state { PROCESS_FREE, PROCESS_CREATING, PROCESS_CREATED, PROCESS_STARTING, PROCESS_RUNNING, PROCESS_DOOMED };
@@ -37,6 +37,8 @@ struct process {
 	uint32_t streams; /* mask of the CREATE */
 	int cgroup;
 	bool own_pids; /* is the init of a pid namespace: nothing of it outlives it */
+	bool owes_answer; /* of the CREATE that failed, with this */
+	struct err failure;
 	bool owes_exited;
 	bool reaped;
 	int status; /* of waitpid() */

@@ -35,7 +35,7 @@
 #define SEED_MAX 512
 
 /* Written data reaches the host before write() returns; see docs/filesystem.md. */
-#define SHARES_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,cache=writethrough,access=client"
+#define SHARES_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,cache=writethrough,access=client,locktimeout=1"
 
 /* --- mounts --- */
 

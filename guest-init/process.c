@@ -220,6 +220,8 @@ static void check_done(struct process *p)
 		return;
 	if (!p->owes_exited) {
 		release(p);
+		if (p->owes_answer)
+			agent_answer_error(p->agent, p->seq, &p->failure);
 		return;
 	}
 	cfg->ops->sync_shares(cfg->ctx);
@@ -238,11 +240,12 @@ static void join_stream(struct process *p, enum proto_stream kind)
 
 static void child_failed(struct process *p, struct child_report *r)
 {
-	struct err e;
-
 	r->text[sizeof(r->text) - 1] = '\0';
-	(void)err_say(&e, r->code, "%s", r->text);
-	agent_answer_error(p->agent, p->seq, &e);
+	(void)err_say(&p->failure, r->code, "%s", r->text);
+	if (p->state == PROCESS_CREATING)
+		p->owes_answer = true;
+	else
+		agent_answer_error(p->agent, p->seq, &p->failure);
 	p->state = PROCESS_DOOMED;
 }
 
@@ -311,16 +314,15 @@ static int launch(struct process *p, const struct spec *s, struct err *e)
 		return r;
 	p->streams = s->streams;
 	p->own_pids = (s->namespaces & CLONE_NEWPID) != 0;
-	p->reaped = false;
-	p->owes_exited = false;
 	p->state = PROCESS_CREATING;
 	r = evloop_add(&p->agent->loop, &p->sync, p->sp.sync, EPOLLIN, on_sync);
 	if (r == 0)
 		return 0;
-	/* its end is all that is left to see, and the answer is given here */
 	p->state = PROCESS_DOOMED;
+	p->owes_answer = true;
+	(void)err_set(&p->failure, -r, "watch the process");
 	(void)syscall(SYS_pidfd_send_signal, p->sp.pidfd, SIGKILL, NULL, 0);
-	return err_set(e, -r, "watch the process");
+	return 0;
 }
 
 void process_create(struct agent *a, uint32_t seq, struct rd body)
@@ -345,8 +347,7 @@ void process_create(struct agent *a, uint32_t seq, struct rd body)
 	p->sp = (struct spawned){ .pid = -1, .pidfd = -1, .sync = -1, .local = { -1, -1, -1, -1 } };
 	if (launch(p, s, &e) < 0) {
 		agent_answer_error(a, seq, &e);
-		if (p->state == PROCESS_FREE)
-			release(p);
+		release(p);
 	} else {
 		for (i = 0; i < ARRAY_SIZE(all_streams); i++)
 			join_stream(p, all_streams[i]);
@@ -460,13 +461,13 @@ const struct stream_ops process_stream_ops = { .may_attach = may_attach, .change
 
 static void never_got_ready(struct process *p)
 {
-	struct err e;
+	struct err *e = &p->failure;
 
+	p->owes_answer = true;
 	if (WIFSIGNALED(p->status))
-		(void)err_say(&e, EIO, "the process was killed by signal %d before it was set up", WTERMSIG(p->status));
+		(void)err_say(e, EIO, "the process was killed by signal %d before it was set up", WTERMSIG(p->status));
 	else
-		(void)err_say(&e, EIO, "the process ended with %d before it was set up", WEXITSTATUS(p->status));
-	agent_answer_error(p->agent, p->seq, &e);
+		(void)err_say(e, EIO, "the process ended with %d before it was set up", WEXITSTATUS(p->status));
 }
 
 void process_reaped(struct agent *a, pid_t pid, int status)

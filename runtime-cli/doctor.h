@@ -57,6 +57,7 @@ bool doctor_exists(const struct doctor *d, const char *path);
 void doctor_check_device(const struct doctor *d, struct doctor_result *r);
 void doctor_check_api(const struct doctor *d, struct doctor_result *r);
 void doctor_check_speed(const struct doctor *d, struct doctor_result *r);
+void doctor_judge_speed(struct doctor_result *r, uint64_t guest_ips, uint64_t user_ips);
 void doctor_check_nested(const struct doctor *d, struct doctor_result *r);
 
 /* doctor_host.c */

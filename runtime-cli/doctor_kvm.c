@@ -169,12 +169,27 @@ static const char *ips_text(uint64_t ips, char *buf, size_t cap)
 	return buf;
 }
 
+void doctor_judge_speed(struct doctor_result *r, uint64_t guest_ips, uint64_t user_ips)
+{
+	char text[40];
+
+	(void)ips_text(guest_ips, text, sizeof(text));
+	if (guest_ips >= user_ips / SLOWER_MAX) {
+		doctor_find(r, DOCTOR_FINE, "the processor runs a guest's kernel: %s instructions a second", text);
+		return;
+	}
+	doctor_find(r, DOCTOR_MISSING,
+		    "this KVM interprets a guest's kernel: %s instructions a second, %" PRIu64
+		    " times slower than a program here",
+		    text, user_ips / (guest_ips > 0 ? guest_ips : 1));
+	doctor_advise(r, "use a machine whose processor runs guests: bare metal, or a VM with nested virtualization");
+}
+
 void doctor_check_speed(const struct doctor *d, struct doctor_result *r)
 {
 	autofd fd = doctor_open(d, KVM_PATH, O_RDWR);
 	struct kvm_speed speed;
 	const char *step = "";
-	char text[40];
 	int e;
 
 	if (fd < 0 || ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
@@ -188,17 +203,8 @@ void doctor_check_speed(const struct doctor *d, struct doctor_result *r)
 		doctor_find(r, DOCTOR_MISSING, "a small VM does not run: %s: %s", step, strerror(-e));
 		doctor_advise(r, e == -EBUSY ? "end other hypervisors (VirtualBox, VMware) first"
 					     : "see the kernel's log: dmesg | grep -i kvm");
-	} else if (speed.guest_ips < speed.user_ips / SLOWER_MAX) {
-		doctor_find(r, DOCTOR_MISSING,
-			    "this KVM interprets a guest's kernel: %s instructions a second, %" PRIu64
-			    " times slower than a program here",
-			    ips_text(speed.guest_ips, text, sizeof(text)),
-			    speed.user_ips / (speed.guest_ips > 0 ? speed.guest_ips : 1));
-		doctor_advise(
-			r, "use a machine whose processor runs guests: bare metal, or a VM with nested virtualization");
 	} else {
-		doctor_find(r, DOCTOR_FINE, "the processor runs a guest's kernel: %s instructions a second",
-			    ips_text(speed.guest_ips, text, sizeof(text)));
+		doctor_judge_speed(r, speed.guest_ips, speed.user_ips);
 	}
 }
 

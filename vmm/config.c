@@ -358,18 +358,18 @@ struct option_kind {
 };
 
 static const struct option_kind options[] = {
-	{ "--kernel", opt_kernel, false },	 { "--kernel-fd", opt_kernel, false },
-	{ "--initrd", opt_initrd, false },	 { "--initrd-fd", opt_initrd, false },
-	{ "--init", opt_initrd, false },	 { "--init-fd", opt_initrd, false },
-	{ "--cmdline", opt_cmdline, false },	 { "--mem", opt_mem, false },
-	{ "--cpus", opt_cpus, false },		 { "--console", opt_flag, true },
-	{ "--share", opt_share, false },	 { "--root", opt_root, false },
-	{ "--vsock", opt_vsock, false },	 { "--disk", opt_later, false },
-	{ "--net", opt_later, false },		 { "--control-fd", opt_fd, false },
-	{ "--kvm-fd", opt_fd, false },		 { "--log-fd", opt_fd, false },
+	{ "--kernel", opt_kernel, false },       { "--kernel-fd", opt_kernel, false },
+	{ "--initrd", opt_initrd, false },       { "--initrd-fd", opt_initrd, false },
+	{ "--init", opt_initrd, false },         { "--init-fd", opt_initrd, false },
+	{ "--cmdline", opt_cmdline, false },     { "--mem", opt_mem, false },
+	{ "--cpus", opt_cpus, false },           { "--console", opt_flag, true },
+	{ "--share", opt_share, false },         { "--root", opt_root, false },
+	{ "--vsock", opt_vsock, false },         { "--disk", opt_later, false },
+	{ "--net", opt_later, false },           { "--control-fd", opt_fd, false },
+	{ "--kvm-fd", opt_fd, false },           { "--log-fd", opt_fd, false },
 	{ "--log-level", opt_log_level, false }, { "--name", opt_name, false },
-	{ "--dry-run", opt_flag, true },	 { "--limits", opt_flag, true },
-	{ "--version", opt_flag, true },	 { "--help", opt_flag, true },
+	{ "--dry-run", opt_flag, true },         { "--limits", opt_flag, true },
+	{ "--version", opt_flag, true },         { "--help", opt_flag, true },
 };
 
 static const struct option_kind *option_find(const char *arg, size_t len)

@@ -123,7 +123,7 @@ static const struct {
 	int (*run)(struct control *c, struct request *q, struct err *e);
 } verbs[] = {
 	{ "entry-add", do_entry_add }, { "slot-add", do_slot_add }, { "slot-del", do_slot_del },
-	{ "klog", do_klog },	       { "ping", do_ping },
+	{ "klog", do_klog },           { "ping", do_ping },
 };
 
 /* Cut the line into verb and argument; false when it is no line of text */

@@ -12,10 +12,10 @@
  *     ping                                   ok
  *     anything else                          error TEXT
  *
- * Unasked: `exit poweroff|reset|panic|triple-fault|killed|internal|error [TEXT]` before the VM ends. End of file or an error
- * on the socket ends the VM at once (hangup). The peer is trusted to own the VM, not to be right: messages are bounded,
- * fds that are not wanted are closed, and a peer that does not read its answers is hung up on.
- * Threads: loop thread, device lock held.
+ * Unasked: `exit poweroff|reset|panic|triple-fault|killed|internal|error [TEXT]` before the VM ends. End of file or an
+ * error on the socket ends the VM at once (hangup). The peer is trusted to own the VM, not to be right: messages are
+ * bounded, fds that are not wanted are closed, and a peer that does not read its answers is hung up on. Threads: loop
+ * thread, device lock held.
  */
 #ifndef KVMBOX_VMM_CONTROL_H
 #define KVMBOX_VMM_CONTROL_H
@@ -27,10 +27,10 @@
 
 /* The fds become the callee's, whatever it returns. Errors are -errno with a text in *e. */
 struct control_ops {
-	int (*entry_add)(void *ctx, int fd, bool ro, struct err *e);                   /* entry number */
-	int (*slot_add)(void *ctx, int fd, const char *tag, bool ro, struct err *e);   /* slot number */
-	int (*slot_del)(void *ctx, unsigned int slot, struct err *e);                  /* 0, -EBUSY: busy */
-	int (*klog)(void *ctx, struct err *e);                                         /* lines written */
+	int (*entry_add)(void *ctx, int fd, bool ro, struct err *e);                 /* entry number */
+	int (*slot_add)(void *ctx, int fd, const char *tag, bool ro, struct err *e); /* slot number */
+	int (*slot_del)(void *ctx, unsigned int slot, struct err *e);                /* 0, -EBUSY: busy */
+	int (*klog)(void *ctx, struct err *e);                                       /* lines written */
 	void (*hangup)(void *ctx);
 };
 

@@ -14,8 +14,10 @@ static const struct {
 	int cap;
 	const char *name;
 } needed[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" }, { KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
-	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },		{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
@@ -37,8 +39,7 @@ static int open_error(int code, struct err *e)
 				   "group id %u)",
 			       st.st_gid);
 	case ENODEV:
-	case ENXIO:
-		return err_say(e, code, DEV " has no driver behind it: load the module kvm_amd or kvm_intel");
+	case ENXIO: return err_say(e, code, DEV " has no driver behind it: load the module kvm_amd or kvm_intel");
 	default: return err_set(e, code, "open " DEV);
 	}
 }
@@ -71,7 +72,8 @@ int kvm_open(struct kvm *k, int fd, struct err *e)
 		return open_error(errno, e);
 	version = ioctl(k->sys_fd, KVM_GET_API_VERSION, 0);
 	if (version < 0)
-		return err_set(e, errno, "%s is no KVM device: KVM_GET_API_VERSION", fd < 0 ? DEV : "the fd of --kvm-fd");
+		return err_set(e, errno, "%s is no KVM device: KVM_GET_API_VERSION",
+			       fd < 0 ? DEV : "the fd of --kvm-fd");
 	if (version != KVM_API_VERSION)
 		return err_say(e, ENOTSUP, DEV " has API version %d, %d is needed", version, KVM_API_VERSION);
 	return check_capabilities(k, e);
@@ -85,7 +87,8 @@ int kvm_create_vm(struct kvm *k, struct err *e)
 	if (k->vm_fd >= 0)
 		return 0;
 	if (errno == EBUSY)
-		return err_say(e, EBUSY, "KVM_CREATE_VM: the processor's virtualization is in use by another hypervisor");
+		return err_say(e, EBUSY,
+			       "KVM_CREATE_VM: the processor's virtualization is in use by another hypervisor");
 	if (errno == ENOMEM)
 		return err_say(e, ENOMEM, "KVM_CREATE_VM: the host is out of memory, or the cgroup's limit is reached");
 	return err_set(e, errno, "KVM_CREATE_VM");
@@ -93,10 +96,9 @@ int kvm_create_vm(struct kvm *k, struct err *e)
 
 int kvm_add_memory(struct kvm *k, uint32_t slot, uint64_t gpa, uint64_t size, void *hva, struct err *e)
 {
-	struct kvm_userspace_memory_region r = { .slot = slot,
-						 .guest_phys_addr = gpa,
-						 .memory_size = size,
-						 .userspace_addr = (uintptr_t)hva };
+	struct kvm_userspace_memory_region r = {
+		.slot = slot, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (uintptr_t)hva
+	};
 
 	if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
 		return err_set(e, errno, "KVM_SET_USER_MEMORY_REGION (%llu MiB)", (unsigned long long)size >> 20);

@@ -2,8 +2,9 @@
 /*
  * KVM's file descriptors: /dev/kvm and one VM; memory slots, interrupt and doorbell eventfds.
  *
- * The order of calls matters: memory before interrupt chip before vcpus. On hosts from Linux 6.18 a memory slot added after
- * an interrupt chip waits for a grace period (8 ms and more), and no object is closed on the way, for the same reason.
+ * The order of calls matters: memory before interrupt chip before vcpus. On hosts from Linux 6.18 a memory slot added
+ * after an interrupt chip waits for a grace period (8 ms and more), and no object is closed on the way, for the same
+ * reason.
  */
 #ifndef KVMBOX_VMM_KVM_H
 #define KVMBOX_VMM_KVM_H

@@ -120,7 +120,8 @@ static int listen_at(struct machine *m, const char *path, struct err *e)
 	int fd;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_say(e, ENAMETOOLONG, "--vsock: path `%s` is longer than %zu bytes", path, sizeof(sa.sun_path) - 1);
+		return err_say(e, ENAMETOOLONG, "--vsock: path `%s` is longer than %zu bytes", path,
+			       sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -62,9 +62,11 @@ static void print_slots(const struct vm_config *c)
 	unsigned int slot = 0, i;
 
 	if (c->root_tag != NULL)
-		dprintf(STDOUT_FILENO, "slot %u: 9p, tag %s, synthetic root of %u entries\n", slot++, c->root_tag, c->entries);
+		dprintf(STDOUT_FILENO, "slot %u: 9p, tag %s, synthetic root of %u entries\n", slot++, c->root_tag,
+			c->entries);
 	if (c->vsock && c->vsock_path != NULL)
-		dprintf(STDOUT_FILENO, "slot %u: vsock, cid %" PRIu64 ", socket %s\n", slot++, c->vsock_cid, c->vsock_path);
+		dprintf(STDOUT_FILENO, "slot %u: vsock, cid %" PRIu64 ", socket %s\n", slot++, c->vsock_cid,
+			c->vsock_path);
 	else if (c->vsock)
 		dprintf(STDOUT_FILENO, "slot %u: vsock, cid %" PRIu64 ", fd %d\n", slot++, c->vsock_cid, c->vsock_fd);
 	for (i = 0; i < c->shares; i++) {

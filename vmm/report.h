@@ -7,8 +7,8 @@
 
 #include "vmm/config.h"
 
-int report_text(const char *text);                            /* exit status */
-int report_limits(void);                                      /* exit status */
+int report_text(const char *text);                                      /* exit status */
+int report_limits(void);                                                /* exit status */
 int report_plan(const struct vm_config *cfg, struct err *e) MUST_CHECK; /* 0, or what would fail */
 
 #endif

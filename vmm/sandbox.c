@@ -11,8 +11,8 @@
 #include "vmm/base/step.h"
 
 /*
- * The table of open files grows by doubling, and while several threads share it each growth waits for an RCU grace period.
- * This many at once, while there is one thread, cost 8 KiB.
+ * The table of open files grows by doubling, and while several threads share it each growth waits for an RCU grace
+ * period. This many at once, while there is one thread, cost 8 KiB.
  */
 #define FD_TABLE 1024
 
@@ -27,7 +27,8 @@ int sandbox_close_others(int *keep, unsigned int n)
 {
 	unsigned int from = 3, i;
 
-	qsort(keep, n, sizeof(*keep), compare);
+	if (n > 1)
+		qsort(keep, n, sizeof(*keep), compare);
 	for (i = 0; i < n; i++) {
 		unsigned int fd = (unsigned int)keep[i];
 

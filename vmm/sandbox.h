@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the process gives up at its start, before it looks at any file: inherited fds that nobody named, new privileges, core
- * files with guest memory in them, being traced by its own user. The empty root, the namespaces and the cgroup are
+ * What the process gives up at its start, before it looks at any file: inherited fds that nobody named, new privileges,
+ * core files with guest memory in them, being traced by its own user. The empty root, the namespaces and the cgroup are
  * the launcher's work.
  */
 #ifndef KVMBOX_VMM_SANDBOX_H

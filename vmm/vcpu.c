@@ -61,16 +61,21 @@ static void exit_fatal(struct vcpu *v)
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN: vm_end(v->vm, END_TRIPLE_FAULT, "processor %u", v->index); return;
-	case KVM_EXIT_HLT: vm_end(v->vm, END_INTERNAL, "processor %u halted outside KVM's interrupt chip", v->index); return;
+	case KVM_EXIT_HLT:
+		vm_end(v->vm, END_INTERNAL, "processor %u halted outside KVM's interrupt chip", v->index);
+		return;
 	case KVM_EXIT_FAIL_ENTRY:
 		vm_end(v->vm, END_INTERNAL, "processor %u cannot enter the guest (reason 0x%llx)", v->index,
 		       run->fail_entry.hardware_entry_failure_reason);
 		return;
 	case KVM_EXIT_INTERNAL_ERROR:
-		vm_end(v->vm, END_INTERNAL, "KVM gave up on processor %u (suberror %u%s)", v->index, run->internal.suberror,
+		vm_end(v->vm, END_INTERNAL, "KVM gave up on processor %u (suberror %u%s)", v->index,
+		       run->internal.suberror,
 		       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ? ": instruction it cannot emulate" : "");
 		return;
-	default: vm_end(v->vm, END_INTERNAL, "processor %u: unknown exit %u of KVM", v->index, run->exit_reason); return;
+	default:
+		vm_end(v->vm, END_INTERNAL, "processor %u: unknown exit %u of KVM", v->index, run->exit_reason);
+		return;
 	}
 }
 
@@ -84,7 +89,7 @@ static void exit_system(struct vcpu *v)
 	}
 }
 
-static void vcpu_exit(struct vcpu *v)
+void vcpu_handle_exit(struct vcpu *v)
 {
 	switch (v->run->exit_reason) {
 	case KVM_EXIT_MMIO: exit_mmio(v); return;
@@ -102,7 +107,7 @@ static void *vcpu_main(void *arg)
 
 	while (!vm_ended(v->vm)) {
 		if (ioctl(v->fd, KVM_RUN, 0) == 0)
-			vcpu_exit(v);
+			vcpu_handle_exit(v);
 		else if (errno != EINTR && errno != EAGAIN) /* EAGAIN: a processor that waits to be started woke up */
 			vm_end(v->vm, END_INTERNAL, "KVM_RUN of processor %u: %s", v->index, strerror(errno));
 	}

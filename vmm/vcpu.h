@@ -27,5 +27,7 @@ struct vcpu {
 int vcpu_create(struct vcpu *v, struct vm *vm, unsigned int index, struct err *e) MUST_CHECK;
 /* Start the thread. */
 int vcpu_start(struct vcpu *v, struct err *e) MUST_CHECK;
+/* Do what the exit in v->run asks for; ends the VM where it is the end. What the thread does after each KVM_RUN. */
+void vcpu_handle_exit(struct vcpu *v);
 
 #endif

@@ -38,13 +38,13 @@ static int host_memory_check(uint64_t size, struct err *e)
 	total = (uint64_t)si.totalram * si.mem_unit;
 	if (size <= total)
 		return 0;
-	return err_say(e, ENOMEM, "--mem: %" PRIu64 " MiB is more than the host has; give at most %" PRIu64 "M", size >> 20,
-		       total >> 20);
+	return err_say(e, ENOMEM, "--mem: %" PRIu64 " MiB is more than the host has; give at most %" PRIu64 "M",
+		       size >> 20, total >> 20);
 }
 
 /*
- * One private mapping for all of guest memory, on a huge page's boundary: the kernel and its tables then take a dozen page
- * faults instead of thousands. Never in a core file.
+ * One private mapping for all of guest memory, on a huge page's boundary: the kernel and its tables then take a dozen
+ * page faults instead of thousands. Never in a core file.
  */
 static int build_memory(struct vm *vm, struct err *e)
 {
@@ -327,7 +327,8 @@ static int vm_klog(struct vm *vm, unsigned int max, bool *panicked, struct err *
 	}
 	r = printk_read(&vm->mem, &vm->printk, max, klog_line, &k);
 	if (r < 0)
-		return err_say(e, -r, "the guest's memory holds no kernel log yet (or its kernel is not Linux 6.8 to 6.12)");
+		return err_say(e, -r,
+			       "the guest's memory holds no kernel log yet (or its kernel is not Linux 6.8 to 6.12)");
 	if (panicked != NULL)
 		*panicked = k.panicked;
 	return r;
@@ -397,8 +398,8 @@ int vm_finish(struct vm *vm)
 	else
 		log_info("vm", "%s%s%s", end_kinds[kind].word, vm->end_text[0] != '\0' ? ": " : "", vm->end_text);
 	/* Nobody may listen any more; the exit status says it too. */
-	(void)control_send(vm->cfg->control_fd, "exit %s%s%s", end_kinds[kind].word,
-			   vm->end_text[0] != '\0' ? " " : "", vm->end_text);
+	(void)control_send(vm->cfg->control_fd, "exit %s%s%s", end_kinds[kind].word, vm->end_text[0] != '\0' ? " " : "",
+			   vm->end_text);
 	machine_fini(&vm->machine);
 	return end_kinds[kind].status;
 }

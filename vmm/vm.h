@@ -2,9 +2,9 @@
 /*
  * One virtual machine: memory, KVM, devices, processors, and how it ends.
  *
- * vm_build() makes it in the order that is cheap for KVM; vm_run() starts the processors and is the event loop; vm_finish()
- * says how it ended. Nothing is torn down piece by piece: the process exits, and the kernel takes all of it at once.
- * After vm_build() nothing that the guest does allocates memory; requests of the launcher (control.h) may.
+ * vm_build() makes it in the order that is cheap for KVM; vm_run() starts the processors and is the event loop;
+ * vm_finish() says how it ended. Nothing is torn down piece by piece: the process exits, and the kernel takes all of it
+ * at once. After vm_build() nothing that the guest does allocates memory; requests of the launcher (control.h) may.
  */
 #ifndef KVMBOX_VMM_VM_H
 #define KVMBOX_VMM_VM_H
@@ -58,14 +58,15 @@ struct vm {
 	struct machine machine;
 	struct control control;
 	int signal_fd;
-	struct boot_file kernel; /* stays open for its symbols */
+	struct boot_file kernel;    /* stays open for its symbols */
 	struct printk_where printk; /* prb 0: not looked up yet */
 	struct boot_entry entry;
 	unsigned int cpus;
 	struct vcpu vcpu[CONFIG_CPUS_MAX];
 
 	enum end_kind end; /* device lock; read by vcpu threads without it */
-	bool legacy_reset; /* the reset came by the keyboard controller: a kernel without the power port may have panicked */
+	bool legacy_reset; /* the reset came by the keyboard controller: a kernel without the power port may have
+			      panicked */
 	char end_text[VM_END_TEXT_MAX];
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The 64-bit Linux boot protocol (the kernel's Documentation/arch/x86/boot.rst, "64-bit boot protocol"): boot_params with
- * the memory map, the command line, a random seed, identity page tables for the first 4 GiB and a GDT, all in guest
- * memory below 1 MiB:
+ * The 64-bit Linux boot protocol (the kernel's Documentation/arch/x86/boot.rst, "64-bit boot protocol"): boot_params
+ * with the memory map, the command line, a random seed, identity page tables for the first 4 GiB and a GDT, all in
+ * guest memory below 1 MiB:
  *
  *     0x0000  MP floating pointer (mptable.h)     0x9000  page tables (six pages)
  *     0x0500  GDT                                 0x10000 command line

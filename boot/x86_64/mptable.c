@@ -18,7 +18,7 @@ enum { CONFORMING = 0, EDGE_HIGH = 5, ALL_APICS = 0xff };
 enum { CPU_ENABLED = 1, CPU_BOOT = 2, IOAPIC_ENABLED = 1 };
 enum { LAPIC_VERSION = 0x14, IOAPIC_VERSION = 0x11 };
 
-#define LAPIC_ADDR 0xfee00000u
+#define LAPIC_ADDR  0xfee00000u
 #define IOAPIC_ADDR 0xfec00000u
 
 /* Entries counted as they are written */
@@ -51,8 +51,8 @@ static void put_cpu(struct table *t, unsigned int id)
 	wr_u8(&t->w, (uint8_t)id);
 	wr_u8(&t->w, LAPIC_VERSION);
 	wr_u8(&t->w, id == 0 ? CPU_ENABLED | CPU_BOOT : CPU_ENABLED);
-	wr_u32(&t->w, 0x600);                    /* family 6 */
-	wr_u32(&t->w, 1u << 0 | 1u << 9);        /* FPU, APIC */
+	wr_u32(&t->w, 0x600);             /* family 6 */
+	wr_u32(&t->w, 1u << 0 | 1u << 9); /* FPU, APIC */
 	put_zeros(&t->w, 8);
 	t->entries++;
 }

@@ -7,26 +7,21 @@ runs=${BENCH_RUNS:-11}
 
 bundle b true
 edit $work/b '.annotations = {"io.kvmbox.memory": "128M"} | .process.noNewPrivileges = true'
-# shared libraries of crun, runc and QEMU, and what else they read, into RAM
-ram=$work/ram
-mkdir -p $ram
+# what the contenders read, into RAM: a copy in place goes to the overlay's upper layer
+to_ram() { for f in "$@"; do f=$(readlink -f "$f"); cp "$f" "$f.ram" && mv "$f.ram" "$f"; done; }
 for p in crun runc qemu-system-x86_64; do
 	bin=$(command -v $p) || continue
-	cp "$bin" $ram/
-	for l in $(ldd "$bin" 2>/dev/null | grep -o '/[^ ]*'); do cp -n "$l" $ram/; done
+	# shellcheck disable=SC2046
+	to_ram "$bin" $(ldd "$bin" 2>/dev/null | grep -o '/[^ ]*')
 done
-ld=$ram/$(basename "$(ldd /bin/sh | grep -o '/[^ ]*ld-[^ ]*')")
-mkdir -p $work/qemu
-cp -r /usr/share/qemu/bios-microvm.bin /usr/share/qemu/*.bin $work/qemu/ 2>/dev/null
+to_ram /usr/share/seabios/*.bin /usr/share/qemu/*.rom 2>/dev/null
 mkdir -p $work/initrd && cp "$build/guest/poweroff" $work/initrd/init && (cd $work/initrd && echo init | cpio -o -H newc --quiet > $work/initrd.cpio)
-with() { echo "$ld --library-path $ram $ram/$1"; }
-
 kernel=$work/usr/libexec/kvmbox/vmlinux
 "$build/tools/clocked" -n "$runs" \
 	"kvmbox run" "$kvmbox run --bundle $work/b kb" \
-	"crun run" "$(with crun) --root $work/crun run --bundle $work/b cr" \
-	"runc run" "$(with runc) --root $work/runc run --bundle $work/b rc" \
-	"QEMU microvm, boot and exit" "$(with qemu-system-x86_64) -L $work/qemu -M microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=off -accel kvm -cpu host -m 128 -nodefaults -no-user-config -nographic -no-reboot -kernel $kernel -initrd $work/initrd.cpio -append reboot=t,quiet"
+	"crun run" "$(command -v crun) --root $work/crun run --bundle $work/b cr" \
+	"runc run" "$(command -v runc) --root $work/runc run --bundle $work/b rc" \
+	"QEMU microvm, boot and exit" "$(command -v qemu-system-x86_64) -M microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=off -accel kvm -cpu host -m 128 -nodefaults -no-user-config -nographic -no-reboot -kernel $kernel -initrd $work/initrd.cpio -append reboot=t,quiet"
 
 t=/sys/kernel/tracing
 count() { awk '/hitcount:/ { n += $NF } END { print n + 0 }' "$1"; }

@@ -2,8 +2,8 @@
 /*
  * A kernel file of any content: loading it, and looking for its log ring.
  *
- * Oracles: success means that the image lies whole inside guest memory, at or above 1 MiB, with its entry point in it, and
- * nothing outside that range was written; failure means an error text in one line that names the file.
+ * Oracles: success means that the image lies whole inside guest memory, at or above 1 MiB, with its entry point in it,
+ * and nothing outside that range was written; failure means an error text in one line that names the file.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A printk ring of any content: the input is guest memory as the kernel image's segment, its first word the pointer `prb`.
+ * A printk ring of any content: the input is guest memory as the kernel image's segment, its first word the pointer
+ * `prb`.
  *
- * Oracles: never more lines than asked for, as many as were counted, none longer than the limit, no byte of guest memory
- * changed, and the same lines again from the same memory.
+ * Oracles: never more lines than asked for, as many as were counted, none longer than the limit, no byte of guest
+ * memory changed, and the same lines again from the same memory.
  */
 #include <stdlib.h>
 #include <string.h>

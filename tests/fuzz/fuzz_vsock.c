@@ -609,7 +609,8 @@ static void client_dial(void)
 			memcpy(text, "CONNECT ", min_size(len, 8));
 		/* no port that a modelled client could have */
 		for (i = 0; i < len; i++)
-			text[i] = text[i] == '2' ? '3' : text[i];
+			if (text[i] == '2')
+				text[i] = '3';
 	}
 	oracle(write_full(fd, text, len) == 0);
 	if (!s.starved)

@@ -3,6 +3,7 @@
  * PID 1 of a machine without kvmbox, for trying the guest kernel alone (boot/guest-kernel/try): mounts what programs expect
  * and the 9p share `share` on /share, runs the programs named on the kernel's command line as do=PROGRAM, and ends as end= says.
  *
+ *   slot=NAME     unbind a virtio-mmio slot, if it is bound, and bind it; says how that went
  *   mnt=OPTIONS   9p mount options, besides trans=virtio,version=9p2000.L
  *   do=PROGRAM    /share/bin/PROGRAM with the argument /share/work; may be given several times
  *   arg=TEXT      a second argument for all of them
@@ -48,6 +49,27 @@ static void run(const char *program, char *arg)
 	fflush(stdout);
 }
 
+static int tell_driver(const char *file, const char *slot)
+{
+	char path[128];
+	int fd, r = 0;
+
+	(void)snprintf(path, sizeof(path), "/sys/bus/platform/drivers/virtio-mmio/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, slot, strlen(slot)) < 0)
+		r = errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static void rebind(const char *slot)
+{
+	int unbound = tell_driver("unbind", slot), bound = tell_driver("bind", slot);
+
+	printf("slot %s: unbind %s, bind %s\n", slot, strerror(unbound), strerror(bound));
+}
+
 static void end(const char *how)
 {
 	if (strcmp(how, "reset") == 0) {
@@ -82,6 +104,8 @@ int main(void)
 			arg = word[i] + 4;
 		else if (strncmp(word[i], "end=", 4) == 0)
 			how = word[i] + 4;
+		else if (strncmp(word[i], "slot=", 5) == 0)
+			rebind(word[i] + 5);
 	}
 	mount_on("share", "/share", "9p", options);
 	for (int i = 0; i < words; i++)

@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -412,6 +413,19 @@ static inline void put_shell(struct wr *w, const char *script)
 	proto_put_str(w, C(PROTO_T_ARG), "sh");
 	proto_put_str(w, C(PROTO_T_ARG), "-c");
 	proto_put_str(w, C(PROTO_T_ARG), script);
+}
+
+/* A busybox applet and its arguments, ended by NULL */
+static inline void put_command(struct wr *w, ...)
+{
+	const char *arg;
+	va_list ap;
+
+	proto_put_str(w, C(PROTO_T_ARG), "/bin/busybox");
+	va_start(ap, w);
+	while ((arg = va_arg(ap, const char *)) != NULL)
+		proto_put_str(w, C(PROTO_T_ARG), arg);
+	va_end(ap);
 }
 
 /* --- streams --- */

@@ -78,12 +78,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		test_words_are_joined_by_single_spaces,
-		test_a_slot_is_declared_as_linux_reads_it,
-		test_the_users_words_come_last_and_as_they_are,
-		test_control_characters_are_refused_with_their_place,
-		test_the_last_byte_that_fits_is_used_and_no_more,
-		test_overflow_by_several_words_is_an_error,
+		test_words_are_joined_by_single_spaces,           test_a_slot_is_declared_as_linux_reads_it,
+		test_the_users_words_come_last_and_as_they_are,   test_control_characters_are_refused_with_their_place,
+		test_the_last_byte_that_fits_is_used_and_no_more, test_overflow_by_several_words_is_an_error,
 	};
 
 	return suite_run("cmdline", tests, ARRAY_SIZE(tests));

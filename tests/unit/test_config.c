@@ -13,7 +13,8 @@ static struct err e;
 
 #define WORDS_MAX 160
 
-/* Words separated by blanks; an apostrophe stands for a blank inside a word. They are cut in place, so each has a copy. */
+/* Words separated by blanks; an apostrophe stands for a blank inside a word. They are cut in place, so each has a copy.
+ */
 static int parse(const char *text)
 {
 	static char copy[WORDS_MAX][512];
@@ -75,10 +76,11 @@ END_TEST
 
 START_TEST(test_everything_as_the_launcher_gives_it)
 {
-	ck_assert_msg(parse("--kernel-fd 3 --init-fd 4 --root tag=kvmbox,fd=5,fd=6:ro,fd=7 "
-			    "--vsock fd=8,cid=77,control=1024:9 --control-fd 10 --kvm-fd 11 --log-fd 12 --log-level debug "
-			    "--name web --mem 512M") == 0,
-		      "%s", e.text);
+	ck_assert_msg(
+		parse("--kernel-fd 3 --init-fd 4 --root tag=kvmbox,fd=5,fd=6:ro,fd=7 "
+		      "--vsock fd=8,cid=77,control=1024:9 --control-fd 10 --kvm-fd 11 --log-fd 12 --log-level debug "
+		      "--name web --mem 512M") == 0,
+		"%s", e.text);
 	ck_assert_int_eq(c.kernel.fd, 3);
 	ck_assert_int_eq(c.initrd.fd, 4);
 	ck_assert(c.initrd_is_init);
@@ -98,9 +100,10 @@ START_TEST(test_all_named_fds_are_collected)
 	int fds[CONFIG_FDS_MAX];
 	unsigned int seen = 0, n, i;
 
-	ck_assert_int_eq(parse("--kernel-fd 3 --initrd-fd 4 --root tag=t,fd=5 --share fd=6,tag=s --vsock fd=7,control=1:8 "
-			       "--control-fd 9 --kvm-fd 10 --log-fd 11"),
-			 0);
+	ck_assert_int_eq(
+		parse("--kernel-fd 3 --initrd-fd 4 --root tag=t,fd=5 --share fd=6,tag=s --vsock fd=7,control=1:8 "
+		      "--control-fd 9 --kvm-fd 10 --log-fd 11"),
+		0);
 	n = config_fds(&c, fds);
 	ck_assert_uint_eq(n, 9);
 	for (i = 0; i < n; i++)

@@ -40,9 +40,9 @@ static void host(void)
 
 		en->eax = en->ebx = en->ecx = en->edx = UINT32_MAX;
 	}
-	add(4, 0)->eax = 0xffffc000 | 1 << 5 | 1;  /* first level */
-	add(4, 3)->eax = 0xffffc000 | 3 << 5 | 3;  /* third level */
-	add(4, 4)->eax = 0;                        /* no more */
+	add(4, 0)->eax = 0xffffc000 | 1 << 5 | 1; /* first level */
+	add(4, 3)->eax = 0xffffc000 | 3 << 5 | 3; /* third level */
+	add(4, 4)->eax = 0;                       /* no more */
 	add(0x8000001d, 3)->eax = 3 << 14 | 3 << 5 | 3;
 }
 
@@ -55,12 +55,12 @@ START_TEST(test_one_processor_sees_itself_alone)
 	en = find(1, 0);
 	ck_assert_uint_eq(en->ebx >> 24, 0);
 	ck_assert_uint_eq(en->ebx >> 16 & 0xff, 1);
-	ck_assert_uint_eq(en->edx >> 28 & 1, 0);      /* HTT */
-	ck_assert_uint_eq(en->ecx >> 31 & 1, 1);      /* hypervisor */
-	ck_assert_uint_eq(en->ecx >> 24 & 1, 1);      /* TSC deadline */
-	ck_assert_uint_eq(en->ecx >> 21 & 1, 1);      /* x2APIC */
-	ck_assert_uint_eq(en->ecx >> 15 & 1, 0);      /* PDCM */
-	ck_assert_uint_eq(en->ecx & 0x7fff, 0x7fff);  /* the rest is KVM's */
+	ck_assert_uint_eq(en->edx >> 28 & 1, 0);     /* HTT */
+	ck_assert_uint_eq(en->ecx >> 31 & 1, 1);     /* hypervisor */
+	ck_assert_uint_eq(en->ecx >> 24 & 1, 1);     /* TSC deadline */
+	ck_assert_uint_eq(en->ecx >> 21 & 1, 1);     /* x2APIC */
+	ck_assert_uint_eq(en->ecx >> 15 & 1, 0);     /* PDCM */
+	ck_assert_uint_eq(en->ecx & 0x7fff, 0x7fff); /* the rest is KVM's */
 	ck_assert_uint_eq(find(0x80000008, 0)->ecx & 0xff, 0);
 	ck_assert_uint_eq(find(0x80000008, 0)->eax, UINT32_MAX);
 }
@@ -163,14 +163,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		test_one_processor_sees_itself_alone,
-		test_tsc_deadline_follows_the_host,
-		test_processors_are_cores_of_one_package,
-		test_last_level_cache_is_shared_and_the_first_is_not,
-		test_performance_counters_are_not_there,
-		test_topology_leaf_of_the_host_is_replaced_not_doubled,
-		test_an_old_processor_gets_no_topology_leaf,
-		test_a_full_table_is_an_error_not_an_overflow,
+		test_one_processor_sees_itself_alone,        test_tsc_deadline_follows_the_host,
+		test_processors_are_cores_of_one_package,    test_last_level_cache_is_shared_and_the_first_is_not,
+		test_performance_counters_are_not_there,     test_topology_leaf_of_the_host_is_replaced_not_doubled,
+		test_an_old_processor_gets_no_topology_leaf, test_a_full_table_is_an_error_not_an_overflow,
 	};
 
 	return suite_run("cpuid", tests, ARRAY_SIZE(tests));

@@ -175,6 +175,8 @@ static const struct {
 	{ "/sys/kernel/mm/transparent_hugepage/enabled", NULL, "huge pages", DOCTOR_SLOW, "this kernel has none", "" },
 	{ "/sys/kernel/mm/transparent_hugepage/shmem_enabled", "always [deny] never\n", "huge pages of shared memory",
 	  DOCTOR_SLOW, "deny: ", "echo advise" },
+	{ "/sys/module/kvm/parameters/halt_poll_ns", "0\n", "halt polling", DOCTOR_FINE, "off: ", "" },
+	{ "/proc/self/status", NULL, "privileges", DOCTOR_UNKNOWN, "reading /proc/self/status", "" },
 	{ "/sys/module/kvm/parameters/halt_poll_ns", "200000\n", "halt polling", DOCTOR_FINE, "up to 200000 ns", "" },
 	{ "/sys/module/kvm/parameters/halt_poll_ns", NULL, "halt polling", DOCTOR_UNKNOWN, "cannot be read", "" },
 };
@@ -273,6 +275,35 @@ START_TEST(test_missing_things_that_are_not_needed_do_not_make_it_unusable)
 }
 END_TEST
 
+START_TEST(test_a_guest_20_times_slower_than_a_program_is_interpreted)
+{
+	struct doctor_result r = { 0 };
+
+	doctor_judge_speed(&r, 100000000, 2000000000);
+	ck_assert_int_eq(r.state, DOCTOR_FINE);
+	ck_assert_str_eq(r.finding, "the processor runs a guest's kernel: 100.0 million instructions a second");
+	doctor_judge_speed(&r, 99999999, 2000000000);
+	ck_assert_int_eq(r.state, DOCTOR_MISSING);
+	ck_assert_ptr_nonnull(strstr(r.finding, "99.9 million instructions a second, 20 times slower"));
+	ck_assert_ptr_nonnull(strstr(r.advice, "nested virtualization"));
+	doctor_judge_speed(&r, 0, 2000000000);
+	ck_assert_int_eq(r.state, DOCTOR_MISSING);
+	ck_assert_ptr_nonnull(strstr(r.finding, ": 0 instructions a second"));
+}
+END_TEST
+
+START_TEST(test_the_module_is_named)
+{
+	put("/dev/kvm", "");
+	ck_assert_str_eq(result("kvm device")->finding,
+			 "/dev/kvm opens (module unknown, built in or another back end)");
+	put("/sys/module/kvm_amd/x", "");
+	ck_assert_str_eq(result("kvm device")->finding, "/dev/kvm opens (module kvm_amd)");
+	put("/sys/module/kvm_intel/x", "");
+	ck_assert_str_eq(result("kvm device")->finding, "/dev/kvm opens (module kvm_intel)");
+}
+END_TEST
+
 START_TEST(test_kvm_only_asks_for_kvm_alone)
 {
 	size_t i;
@@ -352,12 +383,15 @@ int main(void)
 	tcase_add_test(t, test_a_device_that_is_not_kvm_is_told);
 	tcase_add_test(t, test_a_device_of_a_group_is_told_with_its_name);
 	tcase_add_test(t, test_missing_things_that_are_not_needed_do_not_make_it_unusable);
+	tcase_add_test(t, test_a_guest_20_times_slower_than_a_program_is_interpreted);
+	tcase_add_test(t, test_the_module_is_named);
 	tcase_add_test(t, test_kvm_only_asks_for_kvm_alone);
 	tcase_add_test(t, test_the_texts_are_cut_not_overrun);
 #ifdef __x86_64__
 	tcase_add_test(t, test_the_probe_names_the_step_that_failed);
 #endif
 	tcase_add_test(t, test_wrong_usage_is_refused);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -194,7 +194,10 @@ struct type_case {
 	const char *says;
 };
 static const struct type_case types[] = {
-	{ ET_REL, "object file" }, { ET_DYN, "user space" }, { ET_CORE, "core dump" }, { 77, "unknown type" },
+	{ ET_REL, "object file" },
+	{ ET_DYN, "user space" },
+	{ ET_CORE, "core dump" },
+	{ 77, "unknown type" },
 };
 
 START_TEST(test_other_elf_types_are_named)
@@ -232,7 +235,10 @@ static const struct kind_case kinds[] = {
 	{ IMAGE_UIMAGE, 0, "\x27\x05\x19\x56", 64, "uImage" },
 	{ IMAGE_GZIP, 0, "\x1f\x8b", 20, "gzip" },
 	{ IMAGE_BZIP2, 0, "BZh9", 20, "bzip2" },
-	{ IMAGE_XZ, 0, "\xfd" "7zXZ", 20, "xz" },
+	{ IMAGE_XZ, 0,
+	  "\xfd"
+	  "7zXZ",
+	  20, "xz" },
 	{ IMAGE_LZMA, 0, "\x5d", 20, "lzma" },
 	{ IMAGE_LZ4, 0, "\x02\x21\x4c\x18", 20, "lz4" },
 	{ IMAGE_LZ4, 0, "\x04\x22\x4d\x18", 20, "lz4" },

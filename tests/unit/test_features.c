@@ -191,6 +191,7 @@ int main(void)
 	tcase_add_test(t, test_each_capability_it_names_is_known);
 	tcase_add_test(t, test_what_is_not_there_is_said_so);
 	tcase_add_test(t, test_wrong_usage_is_refused);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

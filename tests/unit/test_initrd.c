@@ -132,12 +132,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		test_a_file_is_placed_on_the_next_page,
-		test_an_empty_file_is_refused,
-		test_a_file_that_does_not_fit_asks_for_memory,
-		test_a_program_becomes_init_in_a_newc_archive,
-		test_what_is_no_x86_program_is_refused_by_name,
-		test_a_program_that_does_not_fit_asks_for_memory,
+		test_a_file_is_placed_on_the_next_page,         test_an_empty_file_is_refused,
+		test_a_file_that_does_not_fit_asks_for_memory,  test_a_program_becomes_init_in_a_newc_archive,
+		test_what_is_no_x86_program_is_refused_by_name, test_a_program_that_does_not_fit_asks_for_memory,
 	};
 
 	return suite_run("initrd", tests, ARRAY_SIZE(tests));

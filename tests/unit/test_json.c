@@ -102,6 +102,8 @@ START_TEST(test_parse_bounds_the_number_of_values)
 	ck_assert_int_eq(json_parse(text, (size_t)(p + 3 - text), &o, &e), -E2BIG);
 	ck_assert_ptr_nonnull(strstr(e.text, "values"));
 	free(text);
+	ck_assert_int_eq(json_parse("{}", JSON_FILE_MAX + 1, &o, &e), -E2BIG);
+	ck_assert_str_eq(e.text, "the text is larger than 16 MiB");
 }
 END_TEST
 
@@ -152,6 +154,8 @@ START_TEST(test_a_wrong_type_is_named_with_its_whole_path)
 	struct err e = { 0 };
 	const char *s = NULL;
 	uint64_t n = 0;
+	uint32_t u32 = 77;
+	int64_t i = 0;
 	size_t len = 0;
 	bool b = false;
 
@@ -169,6 +173,12 @@ START_TEST(test_a_wrong_type_is_named_with_its_whole_path)
 	ck_assert_str_eq(e.text, "process.f: expected a number, found a number with a fraction or an exponent");
 	ck_assert_int_lt(jv_get_bool(&process, "user", &b, &e), 0);
 	ck_assert_str_eq(e.text, "process.user: expected true or false, found an object");
+	ck_assert(!b);
+	ck_assert_int_lt(jv_get_i64(&process, "user", 0, 1, &i, &e), 0);
+	ck_assert_str_eq(e.text, "process.user: expected a number, found an object");
+	ck_assert_int_lt(jv_get_u32(&process, "user", 1, &u32, &e), 0);
+	ck_assert_int_eq(jv_get_u32(&process, "none", 1, &u32, &e), 0);
+	ck_assert_uint_eq(u32, 77);
 	ck_assert_int_lt(jv_get_object(&process, "list", &v, &e), 0);
 	ck_assert_int_lt(jv_get_array(&top, "process", &v, &len, &e), 0);
 	ck_assert_str_eq(e.text, "process: expected an array, found an object");
@@ -324,6 +334,16 @@ START_TEST(test_a_file_is_read_whole)
 }
 END_TEST
 
+START_TEST(test_a_file_that_does_not_open_says_why)
+{
+	struct err e = { 0 };
+
+	ck_assert_int_eq(symlinkat("f", dirfd_, "f"), 0);
+	ck_assert_int_eq(load(&e), -ELOOP);
+	ck_assert_ptr_nonnull(strstr(e.text, "open `f`: "));
+}
+END_TEST
+
 START_TEST(test_a_missing_file_is_not_called_by_the_words_that_engines_map)
 {
 	struct err e = { 0 };
@@ -416,13 +436,16 @@ int main(void)
 	tcase_add_test(t, test_an_object_of_strings_keeps_its_order);
 	tcase_add_test(t, test_a_log_line_is_one_object_on_one_line);
 	tcase_add_test(t, test_the_arena_gives_zeroed_aligned_memory);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(f, make_dir, remove_dir);
 	tcase_add_test(f, test_a_file_is_read_whole);
+	tcase_add_test(f, test_a_file_that_does_not_open_says_why);
 	tcase_add_test(f, test_a_missing_file_is_not_called_by_the_words_that_engines_map);
 	tcase_add_test(f, test_an_oversized_file_is_refused_unread);
 	tcase_add_test(f, test_a_fifo_is_refused_and_does_not_hang);
 	tcase_add_test(f, test_a_file_with_an_error_is_named);
+	tcase_set_timeout(f, 60);
 	suite_add_tcase(s, f);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

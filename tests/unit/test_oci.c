@@ -146,6 +146,20 @@ static const struct wrong wrong[] = {
 	  "annotations.io.kvmbox.kernel-args: a bundle may" },
 	{ "\"annotations\":{\"io.kvmbox.rootfs-image\":\"k\"}", "", "",
 	  "annotations.io.kvmbox.rootfs-image: a bundle may" },
+	{ "\"annotations\":[\"a\"]", "", "", "annotations: expected an object, found an array" },
+	{ "\"annotations\":3", "", "", "annotations: expected an object, found a number" },
+	/* wrong types, found before anything else is said */
+	{ "\"mounts\":[{\"destination\":\"/a\",\"type\":\"tmpfs\",\"options\":{}}]", "", "",
+	  "mounts[0].options: expected an array" },
+	{ "\"mounts\":[{\"destination\":\"/a\",\"type\":\"tmpfs\",\"options\":[1]}]", "", "",
+	  "mounts[0].options[0]: expected a string" },
+	{ "\"mounts\":[{\"destination\":\"a b\",\"type\":5}]", "", "", "mounts[0].type: expected a string" },
+	{ "", "", "\"namespaces\":[\"pid\"]", "linux.namespaces[0]: expected an object" },
+	{ "", "", "\"namespaces\":[{\"type\":1}]", "linux.namespaces[0].type: expected a string" },
+	{ "", "", "\"personality\":\"LINUX\"", "linux.personality: expected an object" },
+	{ "", "", "\"personality\":{\"domain\":1}", "linux.personality.domain: expected a string" },
+	{ "", "", "\"devices\":{}", "linux.devices: expected an array" },
+	{ "", "", "\"sysctl\":[]", "linux.sysctl: expected an object" },
 	/* mounts */
 	{ "\"mounts\":{}", "", "", "mounts: expected an array" },
 	{ "\"mounts\":[{\"type\":\"proc\"}]", "", "", "mounts[0].destination: missing" },
@@ -291,6 +305,7 @@ START_TEST(test_an_empty_or_unknown_field_is_absent)
 
 	parse_ok(&s, empty[_i].top, empty[_i].process, empty[_i].linux_);
 	ck_assert_str_eq(s.process.args.v[0], "sh");
+	ck_assert_ptr_null(s.hostname);
 	oci_free(&s);
 }
 END_TEST
@@ -667,6 +682,7 @@ int main(void)
 	tcase_add_test(t, test_unknown_capabilities_are_warned_about_once);
 	tcase_add_test(t, test_propagation_to_the_host_is_warned_about_once);
 	tcase_add_test(t, test_load_names_the_file_in_front);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

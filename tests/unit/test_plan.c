@@ -505,6 +505,7 @@ int main(void)
 	tcase_add_test(t, test_the_size_of_the_terminal_now_wins_over_the_spec);
 	tcase_add_test(t, test_arguments_may_fill_the_frame_but_not_overflow_it);
 	tcase_add_test(t, test_the_real_host_is_looked_at_through_links);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -143,8 +143,9 @@ END_TEST
 
 START_TEST(test_text_positions_of_any_value_are_harmless)
 {
-	static const uint64_t odd[] = { 0,    1,   3,          8,          255,        256,
-					2048, 4096, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63, -(uint64_t)256 };
+	static const uint64_t odd[] = {
+		0, 1, 3, 8, 255, 256, 2048, 4096, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63, -(uint64_t)256
+	};
 	size_t i, j;
 
 	for (i = 0; i < ARRAY_SIZE(odd); i++)

@@ -162,6 +162,7 @@ int main(void)
 	tcase_add_test(t, test_a_link_in_its_place_is_not_followed);
 	tcase_add_test(t, test_a_missing_folder_is_named);
 	tcase_add_test(t, test_wrong_usage_is_refused);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1270,7 +1271,7 @@ START_TEST(test_a_client_that_goes_while_bytes_wait_ends_the_connection_in_every
 }
 END_TEST
 
-START_TEST(test_a_guest_that_never_closes_its_side_is_reset_after_the_linger)
+START_TEST(test_a_guest_that_never_closes_its_side_is_reset_after_the_linger_whatever_it_sends)
 {
 	uint32_t port;
 	struct rig r;
@@ -1282,6 +1283,7 @@ START_TEST(test_a_guest_that_never_closes_its_side_is_reset_after_the_linger)
 	(void)rig_run(&r);
 	ck_takes_shut(&r, port, SHUT_S | SHUT_R);
 	for (i = 0; i < VSOCK_LINGER_TICKS; i++) {
+		send_op(&r, OP_UPDATE, port);
 		ck_takes_nothing(&r);
 		ck_assert(r.m->ticking);
 		vsock_mux_tick(r.m);
@@ -1383,6 +1385,47 @@ START_TEST(test_a_full_table_makes_clients_wait_and_refuses_the_guest)
 	for (i = 0; i < VSOCK_CONNS_MAX + 2; i++)
 		if (i != 7)
 			(void)close(fd[i]);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_thousands_of_connections_one_after_another_leave_nothing_behind)
+{
+	uint32_t port, i;
+	struct rig r;
+	int fd;
+
+	rig_init(&r, false);
+	for (i = 0; i < LOOP_SOURCES_MAX + 10; i++) {
+		fd = opened(&r, &port);
+		ck_assert_uint_eq(port, VSOCK_HOST_PORT | i << 10);
+		send_op(&r, OP_RST, port);
+		(void)close(fd);
+	}
+	ck_assert_uint_eq(r.m->used, 1);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_a_buffer_gives_its_memory_back_when_its_client_is_gone)
+{
+	unsigned char page[VSOCK_BUF_SIZE / 4096];
+	uint32_t port;
+	struct rig r;
+	size_t i;
+	int fd;
+
+	rig_init(&r, false);
+	fd = opened(&r, &port);
+	(void)stuff(&r, port);
+	ck_assert_int_eq(mincore(r.m->buf, VSOCK_BUF_SIZE, page), 0);
+	ck_assert(page[0] & 1);
+	(void)close(fd);
+	(void)rig_run(&r);
+	ck_takes_shut(&r, port, SHUT_R | SHUT_S);
+	ck_assert_int_eq(mincore(r.m->buf, VSOCK_BUF_SIZE, page), 0);
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		ck_assert(!(page[i] & 1));
 	rig_fini(&r);
 }
 END_TEST
@@ -1578,10 +1621,12 @@ int main(void)
 		test_a_slow_client_outlives_the_linger_and_loses_no_byte,
 		test_what_was_taken_from_the_guest_is_delivered_after_its_rst_and_after_a_reset,
 		test_a_client_that_goes_while_bytes_wait_ends_the_connection_in_every_state,
-		test_a_guest_that_never_closes_its_side_is_reset_after_the_linger,
+		test_a_guest_that_never_closes_its_side_is_reset_after_the_linger_whatever_it_sends,
 		test_a_client_that_closes_with_the_guests_bytes_unread_is_an_end_and_not_an_error,
 		test_a_client_that_stopped_reading_before_the_answer_still_has_its_bytes_delivered,
 		test_a_full_table_makes_clients_wait_and_refuses_the_guest,
+		test_thousands_of_connections_one_after_another_leave_nothing_behind,
+		test_a_buffer_gives_its_memory_back_when_its_client_is_gone,
 		test_a_host_without_fds_is_asked_again_every_second,
 		test_a_reset_ends_every_kind_of_connection_and_queues_nothing,
 		test_a_megabyte_each_way_in_random_pieces_arrives_byte_exact,

@@ -89,10 +89,12 @@ static int set_lapic(struct vcpu *v, struct err *e)
 
 static int set_sregs(struct vcpu *v, struct err *e)
 {
-	const struct kvm_segment code = { .limit = 0xffffffff, .selector = LINUX64_CS, .type = 11, .present = 1,
-					  .s = 1, .l = 1, .g = 1 };
-	const struct kvm_segment data = { .limit = 0xffffffff, .selector = LINUX64_DS, .type = 3, .present = 1,
-					  .s = 1, .db = 1, .g = 1 };
+	const struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = LINUX64_CS, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
+	const struct kvm_segment data = {
+		.limit = 0xffffffff, .selector = LINUX64_DS, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+	};
 	struct kvm_sregs s;
 
 	if (ioctl(v->fd, KVM_GET_SREGS, &s) < 0)
@@ -113,7 +115,9 @@ static int set_sregs(struct vcpu *v, struct err *e)
 static int set_regs(struct vcpu *v, struct err *e)
 {
 	const struct boot_entry *entry = &v->vm->entry;
-	struct kvm_regs r = { .rip = entry->pc, .rsi = entry->arg, .rsp = entry->stack, .rbp = entry->stack, .rflags = 2 };
+	struct kvm_regs r = {
+		.rip = entry->pc, .rsi = entry->arg, .rsp = entry->stack, .rbp = entry->stack, .rflags = 2
+	};
 
 	if (ioctl(v->fd, KVM_SET_REGS, &r) < 0)
 		return err_set(e, errno, "KVM_SET_REGS");

@@ -92,11 +92,9 @@ static void normalise_entry(struct kvm_cpuid_entry2 *en, const struct view *v)
 	case 0x4:
 	case 0x8000001d: leaf_cache(en, v); return;
 	case 0xb: leaf_topology(en, v); return;
-	case 0xa:        /* performance counters of Intel */
-	case 0x1f:       /* topology again: 0xb has it */
-	case 0x80000022: /* performance counters of AMD */
-		clear_regs(en);
-		return;
+	case 0xa:  /* performance counters of Intel */
+	case 0x1f: /* topology again: 0xb has it */
+	case 0x80000022: /* performance counters of AMD */ clear_regs(en); return;
 	case 0x80000001: en->ecx &= ~AMD_PERFCTR; return;
 	case 0x80000008: leaf_amd_cores(en, v); return;
 	case 0x8000001e: leaf_amd_topology(en, v); return;
@@ -119,7 +117,9 @@ static int add_topology(struct cpuid_table *t, const struct view *v)
 			continue;
 		if (t->nent == CPUID_ENTRIES_MAX)
 			return -ENOSPC;
-		*en = (struct kvm_cpuid_entry2){ .function = 0xb, .index = sub, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX };
+		*en = (struct kvm_cpuid_entry2){ .function = 0xb,
+						 .index = sub,
+						 .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX };
 		leaf_topology(en, v);
 		t->nent++;
 	}

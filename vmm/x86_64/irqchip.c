@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The in-kernel interrupt chip: PIC, I/O APIC and local APICs. No PIT: its timer thread lives outside the VM's cgroup and
- * makes the VM's end wait, and the guest has the TSC deadline timer and kvmclock.
+ * The in-kernel interrupt chip: PIC, I/O APIC and local APICs. No PIT: its timer thread lives outside the VM's cgroup
+ * and makes the VM's end wait, and the guest has the TSC deadline timer and kvmclock.
  */
 #include <errno.h>
 #include <linux/kvm.h>

@@ -62,9 +62,9 @@ void arch_cmdline(const struct vm_config *cfg, struct cmdline *c)
 	else
 		cmdline_add(c, "quiet 8250.nr_uarts=0");
 	/*
-	 * kvmbox.power: our kernel tells power off, reset and panic apart by it. Any other kernel resets by the keyboard
-	 * controller, at once after a panic. Nothing waits for a timer interrupt that no PIT makes, and no bounce buffers
-	 * (64 MiB from 4 GiB upward) are set aside for devices that do not exist.
+	 * kvmbox.power: our kernel tells power off, reset and panic apart by it. Any other kernel resets by the
+	 * keyboard controller, at once after a panic. Nothing waits for a timer interrupt that no PIT makes, and no
+	 * bounce buffers (64 MiB from 4 GiB upward) are set aside for devices that do not exist.
 	 */
 	cmdline_add(c, "kvmbox.power=0x%x reboot=k panic=-1 tsc=reliable no_timer_check swiotlb=noforce", POWER_PORT);
 }

@@ -88,10 +88,9 @@ void fake_elf_symbols(struct fake_elf *f, const char *const *name, const uint64_
 			      .sh_link = 2,
 			      .sh_entsize = sizeof(sym[0]),
 			      .sh_addralign = 8 };
-	sh[2] = (Elf64_Shdr){ .sh_type = SHT_STRTAB,
-			      .sh_offset = append(f, str, used),
-			      .sh_size = used,
-			      .sh_addralign = 1 };
+	sh[2] = (Elf64_Shdr){
+		.sh_type = SHT_STRTAB, .sh_offset = append(f, str, used), .sh_size = used, .sh_addralign = 1
+	};
 	fake_elf_head(f)->e_shoff = append(f, sh, sizeof(sh));
 	fake_elf_head(f)->e_shnum = 3;
 }

@@ -23,7 +23,9 @@ void fake_ring_init(struct fake_ring *r, uint8_t *mem, uint64_t base)
 	uint8_t *head = mem + FAKE_RING_HEAD;
 
 	/* As Linux starts: ids just below a wrap, so that it is met soon */
-	*r = (struct fake_ring){ .mem = mem, .base = base, .next_id = ID_MASK & -(uint64_t)COUNT, .lpos = -(uint64_t)TEXT };
+	*r = (struct fake_ring){
+		.mem = mem, .base = base, .next_id = ID_MASK & -(uint64_t)COUNT, .lpos = -(uint64_t)TEXT
+	};
 	memset(mem, 0, FAKE_RING_LEN);
 	put(mem + FAKE_RING_PRB, base + FAKE_RING_HEAD);
 	put(head + OFF_COUNT_BITS, FAKE_RING_COUNT_BITS);

@@ -26,7 +26,7 @@ enum {
 };
 
 struct fake_ring {
-	uint8_t *mem; /* FAKE_RING_LEN bytes, zeroed by fake_ring_init() */
+	uint8_t *mem;  /* FAKE_RING_LEN bytes, zeroed by fake_ring_init() */
 	uint64_t base; /* virtual address of mem in the pointers */
 	uint64_t next_id, lpos;
 	unsigned int records;
