@@ -127,7 +127,7 @@ static int load_segment(const struct boot_file *f, const struct elf_segment *s, 
 int elf_load(const struct boot_file *f, uint64_t file_size, const struct gmem *mem, struct boot_kernel *out,
 	     struct err *e)
 {
-	struct elf_image img;
+	struct elf_image img = { 0 };
 	unsigned int i;
 	Elf *elf;
 	int r;

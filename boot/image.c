@@ -116,7 +116,7 @@ int image_load(const struct boot_file *f, const struct gmem *mem, struct boot_ke
 {
 	uint8_t head[IMAGE_HEAD_LEN];
 	enum image_kind kind;
-	uint64_t size;
+	uint64_t size = 0;
 	ssize_t n;
 	int r;
 

@@ -10,19 +10,26 @@
 
 #define PAGE 4096u
 
-/* Room for len bytes from the first page boundary at or after `from` */
-static int place(const struct boot_file *f, const char *what, const struct gmem *mem, uint64_t from, uint64_t len,
-		 struct gslice *dst, struct boot_initrd *out, struct err *e)
+/* What is placed, where at the earliest, and what errors call it */
+struct placing {
+	const struct boot_file *f;
+	const char *what;
+	const struct gmem *mem;
+	uint64_t from;
+};
+
+/* Room for len bytes on the first page boundary */
+static int place(const struct placing *p, uint64_t len, struct gslice *dst, struct boot_initrd *out, struct err *e)
 {
 	uint64_t gpa;
 
-	if (ckd_add(&gpa, from, (uint64_t)(PAGE - 1)))
-		return err_say(e, EINVAL, "%s `%s`: no address after the kernel", what, f->name);
+	if (ckd_add(&gpa, p->from, (uint64_t)(PAGE - 1)))
+		return err_say(e, EINVAL, "%s `%s`: no address after the kernel", p->what, p->f->name);
 	gpa &= ~(uint64_t)(PAGE - 1);
-	if (gmem_slice(mem, gpa, len, dst) < 0)
+	if (gmem_slice(p->mem, gpa, len, dst) < 0)
 		return err_say(e, ENOMEM,
-			       "%s `%s` (%" PRIu64 " MiB) does not fit behind the kernel; give more with --mem", what,
-			       f->name, (len >> 20) + 1);
+			       "%s `%s` (%" PRIu64 " MiB) does not fit behind the kernel; give more with --mem",
+			       p->what, p->f->name, (len >> 20) + 1);
 	*out = (struct boot_initrd){ .gpa = gpa, .size = len };
 	return 0;
 }
@@ -41,8 +48,9 @@ static int read_whole(const struct boot_file *f, const char *what, uint8_t *dst,
 int initrd_load(const struct boot_file *f, const struct gmem *mem, uint64_t from, struct boot_initrd *out,
 		struct err *e)
 {
-	struct gslice dst;
-	uint64_t size;
+	const struct placing p = { .f = f, .what = "initrd", .mem = mem, .from = from };
+	struct gslice dst = { 0 };
+	uint64_t size = 0;
 	int r;
 
 	r = boot_file_size(f, "initrd", &size, e);
@@ -50,7 +58,7 @@ int initrd_load(const struct boot_file *f, const struct gmem *mem, uint64_t from
 		return r;
 	if (size == 0)
 		return err_say(e, EINVAL, "initrd `%s` is empty", f->name);
-	r = place(f, "initrd", mem, from, size, &dst, out, e);
+	r = place(&p, size, &dst, out, e);
 	if (r < 0)
 		return r;
 	return read_whole(f, "initrd", dst.p, size, e);
@@ -130,10 +138,11 @@ int initrd_wrap(const struct boot_file *f, const struct gmem *mem, uint64_t from
 		{ .name = "init", .ino = 3, .mode = 0100755 },
 		{ .name = "TRAILER!!!" },
 	};
+	const struct placing p = { .f = f, .what = "init", .mem = mem, .from = from };
 	uint8_t *data, *program = NULL;
+	struct gslice dst = { 0 };
 	size_t len = 0, i;
-	struct gslice dst;
-	uint64_t size;
+	uint64_t size = 0;
 	struct wr w;
 	int r;
 
@@ -145,7 +154,7 @@ int initrd_wrap(const struct boot_file *f, const struct gmem *mem, uint64_t from
 	en[2].size = (uint32_t)size;
 	for (i = 0; i < ARRAY_SIZE(en); i++)
 		len += entry_len(&en[i]);
-	r = place(f, "init", mem, from, len, &dst, out, e);
+	r = place(&p, len, &dst, out, e);
 	if (r < 0)
 		return r;
 	w = wr_init(dst.p, dst.len);

@@ -95,7 +95,7 @@ static uint64_t find_symbol(Elf *elf, const char *name)
 
 int printk_find(const struct boot_file *kernel, struct printk_where *out, struct err *e)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	Elf *elf;
 	int r;
 

@@ -24,7 +24,7 @@ enum { IER_RX = 1, IER_THR = 2, IER_ALL = 15 };
 enum { IIR_NONE = 1, IIR_THR = 2, IIR_RX = 4, IIR_FIFO = 0xc0 };
 enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2 };
 enum { LCR_DLAB = 0x80 };
-enum { MCR_LOOP = 0x10 };
+enum { MCR_OUT2 = 8, MCR_LOOP = 0x10 };
 enum { LSR_RX = 1, LSR_THR_EMPTY = 0x20, LSR_IDLE = 0x40 };
 enum { MSR_READY = 0xb0 }; /* carrier, data set ready, clear to send */
 
@@ -163,13 +163,33 @@ static void fill_rx(struct serial *s)
 		s->rx[(s->rx_head + s->rx_len++) % SERIAL_FIFO] = buf[i];
 }
 
+/*
+ * Input is taken while the driver can be told about it (receive interrupt on, OUT2 on, which connects a PC's interrupt
+ * line) and the FIFO has room. It waits in in_fd otherwise: a driver that probes and starts switches the interrupt on
+ * and off, reads a byte and clears the FIFO, and what was typed before would be lost.
+ */
+static bool input_wanted(const struct serial *s)
+{
+	return (s->ier & IER_RX) != 0 && (s->mcr & MCR_OUT2) != 0 && s->rx_len < SERIAL_FIFO;
+}
+
+static void update_input(struct serial *s)
+{
+	if (s->in_fd < 0)
+		return;
+	if (!s->in_file)
+		loop_mod_fd(s->loop, s->in_id, input_wanted(s) ? EPOLLIN : 0);
+	else if (input_wanted(s) && s->rx_len == 0)
+		fill_rx(s);
+}
+
 static void in_ready(void *arg, uint32_t events UNUSED)
 {
 	struct serial *s = arg;
 
-	fill_rx(s);
-	if (s->in_fd >= 0 && s->rx_len == SERIAL_FIFO)
-		loop_mod_fd(s->loop, s->in_id, 0);
+	if (input_wanted(s))
+		fill_rx(s);
+	update_input(s);
 	update_irq(s);
 }
 
@@ -182,10 +202,7 @@ static uint8_t get_byte(struct serial *s)
 	c = s->rx[s->rx_head];
 	s->rx_head = (s->rx_head + 1) % SERIAL_FIFO;
 	s->rx_len--;
-	if (s->in_file && s->rx_len == 0)
-		fill_rx(s);
-	else if (s->in_fd >= 0 && !s->in_file)
-		loop_mod_fd(s->loop, s->in_id, EPOLLIN);
+	update_input(s);
 	update_irq(s);
 	return c;
 }
@@ -249,6 +266,7 @@ static void write_ier(struct serial *s, uint8_t v)
 	if ((v & ~s->ier & IER_THR) != 0 && tx_room(s))
 		s->thr_pending = true;
 	s->ier = v & IER_ALL;
+	update_input(s);
 	update_irq(s);
 }
 
@@ -258,8 +276,7 @@ static void write_fcr(struct serial *s, uint8_t v)
 	if ((v & FCR_CLEAR_RX) == 0)
 		return;
 	s->rx_len = 0;
-	if (s->in_fd >= 0 && !s->in_file)
-		loop_mod_fd(s->loop, s->in_id, EPOLLIN);
+	update_input(s);
 	update_irq(s);
 }
 
@@ -286,7 +303,11 @@ static void serial_write(void *dev, uint64_t off, unsigned int size, uint64_t va
 		return;
 	case 2: write_fcr(s, v); return;
 	case 3: s->lcr = v; return;
-	case 4: s->mcr = v & 0x1f; return;
+	case 4:
+		s->mcr = v & 0x1f;
+		update_input(s);
+		update_irq(s);
+		return;
 	case 7: s->scr = v; return;
 	default: return; /* LSR and MSR are read-only */
 	}
@@ -310,8 +331,7 @@ int serial_init(struct serial *s, struct bus *ports, struct loop *loop, int in_f
 	if (in_fd >= 0) {
 		s->in_id = loop_add_fd(loop, in_fd, EPOLLIN, in_ready, s);
 		s->in_file = s->in_id == 0; /* epoll refuses files */
-		if (s->in_file)
-			fill_rx(s);
+		update_input(s);
 	}
 	if (out_fd >= 0) {
 		s->out_id = loop_add_fd(loop, out_fd, EPOLLOUT, out_ready, s);

@@ -4,8 +4,8 @@
  *
  * Output goes through a fixed ring to out_fd, drained by the loop; while it is full the port reports a busy
  * transmitter, so a slow reader slows the guest down and loses nothing. Input comes from in_fd as far as the FIFO has
- * room. Neither fd is made non-blocking (they may be a terminal shared with others): each is used only when it is
- * ready.
+ * room and the driver wants it. Neither fd is made non-blocking (they may be a terminal shared with others): each is
+ * used only when it is ready.
  *
  * fds are not owned. Threads: register access on a vcpu thread, the rest on the loop; device lock held.
  */

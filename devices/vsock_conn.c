@@ -272,7 +272,7 @@ static void conn_rw(struct vsock_conn *c, uint32_t len, struct giov *payload)
 	}
 	if (len == 0)
 		return;
-	if (c->fd < 0 || c->host_gone) {
+	if (c->host_gone) {
 		conn_forwarded(c, len);
 		return;
 	}
@@ -311,7 +311,7 @@ static void conn_open(struct vsock_conn *c)
 	ssize_t n;
 
 	c->state = VC_OPEN;
-	n = c->host_gone ? -EPIPE : sock_send(c->fd, &iov, 1);
+	n = sock_send(c->fd, &iov, 1);
 	if (n == len)
 		return;
 	if (n >= 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "guest-init/inroot.h"
@@ -17,14 +18,18 @@ struct covers {
 	int tmpfs;
 };
 
-static int cover_file(struct covers *c, int at)
+/* With the container's own /dev/null, which is there by now: the agent's is not for others to chmod. */
+static int cover_file(struct covers *c, int root, int at)
 {
 	autofd tree = -1;
+	struct stat st;
 
 	if (c->null < 0)
-		c->null = open("/dev/null", O_PATH | O_CLOEXEC);
+		c->null = inroot_path(root, "/dev/null", 0);
 	if (c->null < 0)
-		return -errno;
+		return c->null;
+	if (fstat(c->null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return -ENODEV;
 	tree = mounts_clone(c->null);
 	return tree < 0 ? tree : mounts_attach(tree, at);
 }
@@ -53,7 +58,7 @@ static int hide_one(struct covers *c, int root, const char *path, struct err *e)
 		return 0;
 	if (at < 0 || fstat(at, &st) < 0)
 		return err_set(e, at < 0 ? -at : errno, "linux.maskedPaths: `%s`", path);
-	r = S_ISDIR(st.st_mode) ? cover_dir(c, root, path, at) : cover_file(c, at);
+	r = S_ISDIR(st.st_mode) ? cover_dir(c, root, path, at) : cover_file(c, root, at);
 	return r < 0 ? err_set(e, -r, "linux.maskedPaths: `%s`: cover it", path) : 0;
 }
 

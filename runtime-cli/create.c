@@ -14,13 +14,14 @@
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime-cli/cgroup.h"
 #include "runtime-cli/launch.h"
+#include "runtime-cli/launch_vmm.h"
 #include "vmm/base/fdio.h"
 #include "vmm/base/step.h"
+#include "vmm/base/timetext.h"
 
 enum { OPT_PID_FILE = 256, OPT_CONSOLE, OPT_NO_PIVOT, OPT_NO_KEYRING, OPT_PRESERVE, OPT_PIDFD, OPT_KEEP, OPT_NO_SUBREAPER,
        OPT_COLD };
@@ -128,19 +129,6 @@ static int reserve(struct container *c, const struct create_opts *o, const char 
 
 /* --- the state --- */
 
-static int now_text(char *buf, size_t cap)
-{
-	struct timespec ts;
-	struct tm tm;
-	size_t n;
-
-	if (clock_gettime(CLOCK_REALTIME, &ts) < 0 || gmtime_r(&ts.tv_sec, &tm) == NULL)
-		return -EINVAL;
-	n = strftime(buf, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(buf + n, cap - n, ".%09ldZ", ts.tv_nsec);
-	return 0;
-}
-
 static int fill_state(struct state *s, const struct oci_spec *spec, const struct vm_plan *plan, const char *bundle,
 		      struct err *e)
 {
@@ -149,8 +137,8 @@ static int fill_state(struct state *s, const struct oci_spec *spec, const struct
 	(void)snprintf(s->oci_version, sizeof(s->oci_version), "%s", spec->version);
 	s->owner = geteuid();
 	s->annotations = strdup(oci_annotations_text(spec));
-	if (s->annotations == NULL || now_text(s->created, sizeof(s->created)) < 0 ||
-	    proc_identify(&s->creator, getpid()) < 0)
+	(void)timetext_now(s->created, 9);
+	if (s->annotations == NULL || proc_identify(&s->creator, getpid()) < 0)
 		return err_say(e, ENOMEM, "cannot describe this process for the state");
 	return cgroup_path(s->cgroup, sizeof(s->cgroup), spec->cgroups_path, s->id, e);
 }
@@ -338,12 +326,13 @@ static int create_from(const struct create_opts *o, struct container *c, const c
 		       struct err *e)
 {
 	struct vm_plan plan = { 0 };
-	struct launch l = { .spec = spec, .plan = &plan, .state = &c->state, .rootfd = c->rootfd, .commit = -1 };
+	struct launch l = { .spec = spec, .plan = &plan, .state = &c->state, .rootfd = c->rootfd, .kvm = -1, .commit = -1 };
 	int r = plan_container(spec, bundle, &plan, &l.streams, e);
 
 	if (r < 0)
 		return r;
-	r = make_signals(c, e);
+	l.kvm = host_kvm_open(e);
+	r = l.kvm < 0 ? l.kvm : make_signals(c, e);
 	if (r == 0)
 		r = reserve(c, o, bundle, e);
 	if (r == 0) {
@@ -354,6 +343,7 @@ static int create_from(const struct create_opts *o, struct container *c, const c
 		if (r < 0)
 			create_undo(c);
 	}
+	fd_close(&l.kvm);
 	plan_free(&plan);
 	return r;
 }

@@ -89,6 +89,9 @@ static int open_trees(struct parts *p, struct err *e)
 		if (p->vmm.entry[i] < 0)
 			return -e->code;
 		p->vmm.n_entries = (unsigned int)i + 1;
+		if (plan->entries[i].is_file &&
+		    tree_open_file(&p->vmm.entry[i], plan->entries[i].readonly, plan->entries[i].source, e) < 0)
+			return -e->code;
 	}
 	for (i = 0; i < plan->n_binds; i++) {
 		const struct plan_entry *entry = &plan->entries[plan->binds[i].entry];
@@ -406,6 +409,7 @@ int launch(struct launch *l, struct err *e)
 		return err_set(e, ENOMEM, "start the container");
 	for (i = 0; i < l->plan->n_binds; i++)
 		p.bind[i] = -1;
+	p.vmm.kvm = fd_steal(&l->kvm);
 	p.vmm.name = l->state->id;
 	p.vmm.memory = l->plan->memory;
 	p.vmm.vcpus = l->plan->vcpus;

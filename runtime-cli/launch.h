@@ -21,6 +21,7 @@ struct launch {
 	const struct vm_plan *plan;
 	struct state *state; /* reserved and saved; gets the processes */
 	int rootfd;          /* of the state root */
+	int kvm;             /* /dev/kvm; taken over */
 	int cgroup;          /* fd of the container's cgroup */
 	uint32_t streams;    /* mask of 1 << enum proto_stream */
 	int commit;          /* out: SOCK_SEQPACKET to the monitor; the caller's */

@@ -60,9 +60,6 @@ static int open_part(const char *libexec, const char *name, struct err *e)
 
 int vmm_parts_open(struct vmm_parts *p, const char *libexec, struct err *e)
 {
-	p->kvm = host_kvm_open(e);
-	if (p->kvm < 0)
-		return p->kvm;
 	p->exe = open_part(libexec, "kvmbox-vmm", e);
 	if (p->exe < 0)
 		return p->exe;

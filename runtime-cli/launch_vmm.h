@@ -28,7 +28,7 @@ struct vmm_parts {
 #define VMM_PARTS_INIT \
 	{ .netns = -1, .exe = -1, .kernel = -1, .init = -1, .kvm = -1, .log = -1, .vsock = -1, .agent = -1, .control = -1 }
 
-/* Open the programs, the kernel and /dev/kvm (before anything joins a cgroup or loses a device). */
+/* Open the programs and the kernel. p->kvm is set by the caller (opened before anything joins a cgroup). */
 int vmm_parts_open(struct vmm_parts *p, const char *libexec, struct err *e) MUST_CHECK;
 void vmm_parts_close(struct vmm_parts *p);
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime-cli/cli.h"
@@ -16,6 +15,7 @@
 #include "vmm/base/fdio.h"
 #include "vmm/base/log.h"
 #include "vmm/base/step.h"
+#include "vmm/base/timetext.h"
 
 static const struct command commands[] = {
 	{ "run", "create and start a container, and wait for it", cmd_run, cmd_run_help },
@@ -73,9 +73,7 @@ static void print_help(void)
 
 static void log_file_write(const struct cli *cli, const struct err *e)
 {
-	char stamp[32], *line = NULL;
-	struct tm tm;
-	time_t now = time(NULL);
+	char stamp[TIMETEXT_MAX], *line = NULL;
 	autofd fd = open(cli->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	int n;
 
@@ -83,8 +81,7 @@ static void log_file_write(const struct cli *cli, const struct err *e)
 		(void)fprintf(stderr, "kvmbox: --log %s: %s\n", cli->log, strerror(errno));
 		return;
 	}
-	(void)gmtime_r(&now, &tm);
-	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)timetext_now(stamp, 0);
 	if (cli->log_json)
 		line = json_log_line("error", e->text, stamp);
 	else

@@ -19,6 +19,7 @@
 
 #include "runtime-cli/proc.h"
 #include "vmm/base/err.h"
+#include "vmm/base/timetext.h"
 
 #define STATE_VERSION 1
 #define STATE_ID_MAX 255
@@ -31,7 +32,7 @@ struct state {
 	char bundle[PATH_MAX];
 	char rootfs[PATH_MAX];
 	char cgroup[PATH_MAX]; /* below the cgroup2 mount, begins with '/'; "": none yet */
-	char created[48];      /* RFC 3339 with nanoseconds */
+	char created[TIMETEXT_MAX];      /* RFC 3339 with nanoseconds */
 	char oci_version[32];
 	char *annotations;     /* JSON object text, or NULL; owned */
 	uid_t owner;

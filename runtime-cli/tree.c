@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -41,6 +42,23 @@ int tree_clone(const char *path, bool recursive, bool ro, struct err *e)
 		return -e->code;
 	}
 	return fd;
+}
+
+int tree_open_file(int *fd, bool ro, const char *path, struct err *e)
+{
+	char link[32];
+	int file = -1;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", *fd);
+	if (!ro)
+		file = open(link, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (file < 0)
+		file = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (file < 0)
+		return err_set(e, errno, "open `%s`", path);
+	(void)close(*fd);
+	*fd = file;
+	return 0;
 }
 
 /*

@@ -17,6 +17,12 @@
 int tree_clone(const char *path, bool recursive, bool ro, struct err *e) MUST_CHECK;
 
 /*
+ * Turn the clone of a single regular file into that file opened for reading and writing, or for reading where that is
+ * all there is: an O_PATH fd could not be opened again by a process without procfs. Closes *fd, replaces it.
+ */
+int tree_open_file(int *fd, bool ro, const char *path, struct err *e) MUST_CHECK;
+
+/*
  * Make the mount point dest below root (a folder, or an empty file) with missing parents; existing ones stay as they are. Returns
  * 0 also when it exists with the right kind; names dest otherwise.
  */

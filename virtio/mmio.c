@@ -44,7 +44,7 @@ static void queue_set_ready(struct mmio_slot *s, uint32_t val)
 		vq_reset(q);
 		return;
 	}
-	if (val != 1 || q->st.ready)
+	if (val != 1)
 		return;
 	p->event_idx = virtio_has(d, VIRTIO_RING_F_EVENT_IDX);
 	if (p->size > d->ops->queue_max || vq_setup(q, d->mem, p) != 0)
@@ -125,8 +125,9 @@ static void status_driver_ok(struct virtio_dev *d)
 }
 
 /*
- * Bits are added in the order ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK (2.1 and 3.1.1), each only after the one before;
- * a value that takes one back, or adds one out of order, adds what was in order and no more. NEEDS_RESET is ours.
+ * Bits are added in the order ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK (2.1 and 3.1.1), each only after the one
+ * before; a value that takes one back, or adds one out of order, adds what was in order and no more. NEEDS_RESET is
+ * ours.
  */
 static void status_write(struct mmio_slot *s, uint32_t val)
 {
@@ -148,7 +149,8 @@ static void status_write(struct mmio_slot *s, uint32_t val)
 		d->status |= VIRTIO_CONFIG_S_ACKNOWLEDGE;
 	if ((val & VIRTIO_CONFIG_S_DRIVER) != 0 && status_has(d, VIRTIO_CONFIG_S_ACKNOWLEDGE))
 		d->status |= VIRTIO_CONFIG_S_DRIVER;
-	if ((val & VIRTIO_CONFIG_S_FEATURES_OK) != 0 && status_has(d, VIRTIO_CONFIG_S_DRIVER) && features_good(d))
+	/* Good features need DRIVER: without it none is accepted. */
+	if ((val & VIRTIO_CONFIG_S_FEATURES_OK) != 0 && features_good(d))
 		d->status |= VIRTIO_CONFIG_S_FEATURES_OK;
 	if ((val & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && status_has(d, VIRTIO_CONFIG_S_FEATURES_OK) &&
 	    !status_has(d, VIRTIO_CONFIG_S_DRIVER_OK))
@@ -215,7 +217,7 @@ static uint64_t mmio_read(void *opaque, uint64_t off, unsigned int size)
 	loop_assert_locked(s->loop);
 	if (off >= VIRTIO_MMIO_CONFIG)
 		return d != NULL ? config_read(d, off - VIRTIO_MMIO_CONFIG, size) : 0;
-	if (size != 4 || off % 4 != 0)
+	if (size != 4)
 		return 0;
 	switch (off) {
 	case VIRTIO_MMIO_MAGIC_VALUE: return MMIO_MAGIC;
@@ -238,7 +240,7 @@ static void mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t w
 		config_write(d, off - VIRTIO_MMIO_CONFIG, size, wide);
 		return;
 	}
-	if (size != 4 || off % 4 != 0)
+	if (size != 4)
 		return;
 	switch (off) {
 	case VIRTIO_MMIO_DEVICE_FEATURES_SEL: s->dev_features_sel = val; break;
@@ -259,13 +261,11 @@ const struct bus_ops mmio_bus_ops = { .read = mmio_read, .write = mmio_write };
 static void doorbell_event(void *arg, uint32_t events UNUSED)
 {
 	const struct mmio_doorbell *b = arg;
-	struct mmio_slot *s = b->slot;
 	uint64_t count;
 
 	if (read(b->fd, &count, sizeof(count)) < 0)
 		return;
-	if (slot_dev(s) != NULL)
-		queue_notify(s, (uint32_t)(b - s->doorbell));
+	queue_notify(b->slot, (uint32_t)(b - b->slot->doorbell)); /* a leaving device is not active */
 }
 
 static int doorbell_attach(struct mmio_slot *s, unsigned int q)

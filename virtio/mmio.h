@@ -4,8 +4,8 @@
  *
  * An empty slot reads DeviceID 0, so Linux declines it and a later bind in sysfs probes again: this is how devices come
  * and go without PCI or ACPI. mmio_slot_fill() and mmio_slot_empty() are legal while the VM runs, with the device lock.
- * Queue notifications come by ioeventfd where struct notify offers them (attached when the slot is filled, so before the
- * vcpus run where a device is known then; detached when it is emptied; what they say while the device is not active
+ * Queue notifications come by ioeventfd where struct notify offers them (attached when the slot is filled, so before
+ * the vcpus run where a device is known then; detached when it is emptied; what they say while the device is not active
  * is thrown away), as register writes otherwise.
  *
  * Registers take aligned 4-byte accesses only; any other read gives 0, any other write does nothing. So does a write at
@@ -22,9 +22,9 @@
 #ifndef KVMBOX_MMIO_H
 #define KVMBOX_MMIO_H
 
+#include "virtio/virtio.h"
 #include "vmm/core/bus.h"
 #include "vmm/core/notify.h"
-#include "virtio/virtio.h"
 
 #define MMIO_SLOT_LEN 0x1000
 
@@ -49,8 +49,8 @@ struct mmio_slot {
 };
 
 /*
- * Make an empty slot at GPA base and put it on the bus. No system call: eventfds, which the slot owns, are made when it is
- * filled. 0 or -errno. The slot must not move.
+ * Make an empty slot at GPA base and put it on the bus. No system call: eventfds, which the slot owns, are made when it
+ * is filled. 0 or -errno. The slot must not move.
  */
 int mmio_slot_init(struct mmio_slot *s, struct bus *bus, uint64_t base, uint32_t gsi, struct loop *loop,
 		   struct notify notify) MUST_CHECK;

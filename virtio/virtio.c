@@ -97,5 +97,5 @@ bool virtio_active(const struct virtio_dev *d)
 {
 	const uint8_t bad = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED;
 
-	return d->activated && !d->resetting && (d->status & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && (d->status & bad) == 0;
+	return !d->resetting && (d->status & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && (d->status & bad) == 0;
 }

@@ -7,7 +7,8 @@
  *     used         device   flags, idx, ring[size] of {head, written}, avail_event
  *
  * Indices run freely modulo 2^16. With the event index each side writes the index at which it wants to be told:
- * used_event (driver: interrupt me) and avail_event (device: notify me). Without it, bit 0 of the other side's flags says no.
+ * used_event (driver: interrupt me) and avail_event (device: notify me). Without it, bit 0 of the other side's flags
+ * says no.
  *
  * Memory order, each with its partner in the driver. All of it is in this file:
  *   - avail.idx load-acquire: what the driver wrote before its store-release of idx (descriptors, ring entry) is seen;
@@ -164,8 +165,8 @@ static int walk_add(const struct vq *q, struct vq_chain *c, struct walk *w, cons
  * Follow `next` from descriptor i through a table of count, at most count steps, so that a loop ends. The ring's own
  * table may end in an indirect descriptor, left in *indirect for the caller (len 0: there was none).
  */
-static int walk_table(const struct vq *q, struct vq_chain *c, struct walk *w, const struct gslice *table, uint16_t count,
-		      uint16_t i, struct vring_desc *indirect)
+static int walk_table(const struct vq *q, struct vq_chain *c, struct walk *w, const struct gslice *table,
+		      uint16_t count, uint16_t i, struct vring_desc *indirect)
 {
 	unsigned int step;
 

@@ -8,10 +8,10 @@
  * Event index and indirect descriptors are supported.
  *
  * Guest errors (pop gives -EPROTO, or -EFAULT for an address outside RAM): head or next index out of range; more chains
- * available or in flight than the queue has descriptors; a chain longer than the queue, a table or VQ_SEGS_MAX, so loops
- * too; readable after writable; more than VQ_CHAIN_BYTES_MAX bytes; a descriptor of length 0 (QEMU refuses them
- * too, and an iovec is then never empty); an indirect table of length 0 or not a multiple of 16, nested or with NEXT beside
- * INDIRECT. The WRITE flag of an indirect descriptor is ignored (2.7.5.3.2). A driver that makes the same head
+ * available or in flight than the queue has descriptors; a chain longer than the queue, a table or VQ_SEGS_MAX, so
+ * loops too; readable after writable; more than VQ_CHAIN_BYTES_MAX bytes; a descriptor of length 0 (QEMU refuses them
+ * too, and an iovec is then never empty); an indirect table of length 0 or not a multiple of 16, nested or with NEXT
+ * beside INDIRECT. The WRITE flag of an indirect descriptor is ignored (2.7.5.3.2). A driver that makes the same head
  * available twice gets what it asked for: heads are not unique among chains in flight, so never index by them.
  * Threads: device lock held.
  */
@@ -21,8 +21,8 @@
 #include "vmm/core/giov.h"
 #include "vmm/core/gmem.h"
 
-#define VQ_SIZE_MAX 256
-#define VQ_SEGS_MAX 256
+#define VQ_SIZE_MAX        256
+#define VQ_SEGS_MAX        256
 #define VQ_CHAIN_BYTES_MAX ((size_t)16 << 20)
 
 /* Filled in place; never copied, since rd and wr point into seg. */
@@ -57,8 +57,8 @@ struct vq {
 };
 
 /*
- * A full fence between a store and a load of ring words; the fake driver uses it too. ThreadSanitizer knows no fences and
- * gcc refuses them there: a locked exchange is one for the processor, and no happens-before depends on it.
+ * A full fence between a store and a load of ring words; the fake driver uses it too. ThreadSanitizer knows no fences
+ * and gcc refuses them there: a locked exchange is one for the processor, and no happens-before depends on it.
  */
 static inline void vq_fence(void)
 {
@@ -72,8 +72,8 @@ static inline void vq_fence(void)
 }
 
 /*
- * Validate st (size, alignment, ring ranges inside RAM, in_flight) and make the queue ready, whatever st->ready says; the
- * rest of st is taken over, all zero for a fresh queue. 0, -EINVAL, -EFAULT.
+ * Validate st (size, alignment, ring ranges inside RAM, in_flight) and make the queue ready, whatever st->ready says;
+ * the rest of st is taken over, all zero for a fresh queue. 0, -EINVAL, -EFAULT.
  */
 int vq_setup(struct vq *q, const struct gmem *mem, const struct vq_state *st) MUST_CHECK;
 /* Forget everything but the generation, which grows. */

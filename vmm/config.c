@@ -143,6 +143,7 @@ static int opt_initrd(struct vm_config *c, const char *opt, char *v, struct err 
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type of the table's functions */
 static int opt_cmdline(struct vm_config *c, const char *opt, char *v, struct err *e)
 {
 	if (c->cmdline[0] != '\0')
@@ -276,15 +277,15 @@ static int opt_vsock(struct vm_config *c, const char *opt, char *v, struct err *
 		return given_twice(opt, e);
 	c->vsock = true;
 	while (r == 0 && next_part(&v, &key, &value)) {
-		if (value == NULL || *value == '\0')
-			r = bad_key(opt, key, value, e);
-		else if (strcmp(key, "path") == 0)
+		bool has = value != NULL && *value != '\0';
+
+		if (has && strcmp(key, "path") == 0)
 			c->vsock_path = value;
-		else if (strcmp(key, "fd") == 0)
+		else if (has && strcmp(key, "fd") == 0)
 			r = parse_fd(opt, value, &c->vsock_fd, e);
-		else if (strcmp(key, "cid") == 0)
+		else if (has && strcmp(key, "cid") == 0)
 			r = vsock_cid(c, opt, value, e);
-		else if (strcmp(key, "control") == 0)
+		else if (has && strcmp(key, "control") == 0)
 			r = vsock_control(c, opt, value, e);
 		else
 			r = bad_key(opt, key, value, e);
@@ -316,6 +317,7 @@ static int opt_log_level(struct vm_config *c, const char *opt, char *v, struct e
 	return err_say(e, EINVAL, "%s: `%s` is none of error, warn, info, debug", opt, v);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type of the table's functions */
 static int opt_name(struct vm_config *c, const char *opt, char *v, struct err *e)
 {
 	const char *p;

@@ -21,23 +21,32 @@ static const struct {
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
-static int open_error(int code, struct err *e)
+static int not_permitted(int code, struct err *e)
 {
 	struct stat st;
 
+	if (stat(DEV, &st) < 0)
+		return err_set(e, code, "open " DEV);
+	if ((st.st_mode & 060) != 060)
+		return err_say(e, code,
+			       DEV " is for its owner only (user id %u): run as that user, or let the group kvm in: "
+				   "`chgrp kvm " DEV "; chmod 660 " DEV "`",
+			       st.st_uid);
+	return err_say(
+		e, code,
+		DEV " may not be opened: become a member of the group that owns it (usually `kvm`, here group id %u)",
+		st.st_gid);
+}
+
+static int open_error(int code, struct err *e)
+{
 	switch (code) {
 	case ENOENT:
 		return err_say(e, code,
 			       DEV " is missing: load the module kvm_amd or kvm_intel, or switch virtualization on in "
 				   "the firmware; in a virtual machine, nested virtualization on its host");
 	case EACCES:
-	case EPERM:
-		if (stat(DEV, &st) < 0)
-			return err_set(e, code, "open " DEV);
-		return err_say(e, code,
-			       DEV " may not be opened: become a member of the group that owns it (usually `kvm`, here "
-				   "group id %u)",
-			       st.st_gid);
+	case EPERM: return not_permitted(code, e);
 	case ENODEV:
 	case ENXIO: return err_say(e, code, DEV " has no driver behind it: load the module kvm_amd or kvm_intel");
 	default: return err_set(e, code, "open " DEV);

@@ -12,6 +12,7 @@
 #include "vmm/base/step.h"
 #include "vmm/report.h"
 #include "vmm/sandbox.h"
+#include "vmm/terminal.h"
 #include "vmm/vm.h"
 
 static void say_error(const struct err *e)
@@ -33,14 +34,23 @@ static int fail(const struct vm_config *cfg, const struct err *e)
 static int run(const struct vm_config *cfg)
 {
 	static struct vm vm;
+	struct terminal terminal = { 0 };
 	struct err e = { 0 };
+	int r, status = EXIT_SETUP;
 
 	(void)mallopt(M_ARENA_MAX, 1); /* no heap is used after the start: one arena is enough */
-	if (sandbox_enter(cfg, &e) < 0 || vm_build(&vm, cfg, &e) < 0 || vm_run(&vm, &e) < 0) {
-		machine_fini(&vm.machine);
-		return fail(cfg, &e);
-	}
-	return vm_finish(&vm);
+	r = sandbox_enter(cfg, &e);
+	if (r == 0)
+		r = vm_build(&vm, cfg, &e);
+	if (r == 0 && cfg->console)
+		terminal_raw(&terminal, STDIN_FILENO);
+	if (r == 0)
+		r = vm_run(&vm, &e);
+	if (r == 0)
+		status = vm_finish(&vm);
+	terminal_restore(&terminal, STDIN_FILENO);
+	machine_fini(&vm.machine);
+	return r < 0 ? fail(cfg, &e) : status;
 }
 
 int main(int argc, char **argv)

@@ -102,7 +102,7 @@ static int build_images(struct vm *vm, struct err *e)
 {
 	static char kernel_name[16];
 	struct boot_initrd initrd = { 0 };
-	struct boot_kernel kernel;
+	struct boot_kernel kernel = { 0 };
 	struct boot_file f = { .fd = -1 };
 	struct cmdline cmdline;
 	char name[16];
@@ -400,6 +400,5 @@ int vm_finish(struct vm *vm)
 	/* Nobody may listen any more; the exit status says it too. */
 	(void)control_send(vm->cfg->control_fd, "exit %s%s%s", end_kinds[kind].word, vm->end_text[0] != '\0' ? " " : "",
 			   vm->end_text);
-	machine_fini(&vm->machine);
 	return end_kinds[kind].status;
 }

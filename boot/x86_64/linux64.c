@@ -65,7 +65,7 @@ static void put_e820(uint8_t *bp, uint64_t addr, uint64_t len, uint32_t type)
 static void fill_params(uint8_t *bp, const struct linux64_config *cfg)
 {
 	put16(bp, BP_BOOT_FLAG, 0xaa55);
-	memcpy(bp + BP_HEADER, "HdrS", 4);
+	put32(bp, BP_HEADER, 0x53726448); /* "HdrS" */
 	put16(bp, BP_VERSION, PROTOCOL);
 	bp[BP_TYPE_OF_LOADER] = LOADER_UNKNOWN;
 	bp[BP_LOADFLAGS] = LOADED_HIGH;
@@ -96,14 +96,15 @@ static void fill_seed(uint8_t *p, const struct linux64_config *cfg)
 /* The first 4 GiB onto themselves in pages of 2 MiB */
 static void fill_page_tables(uint8_t *p)
 {
-	enum { TABLE = 0x1000, PRESENT_WRITE = 3, PAGE_2M = 0x80, GIBS = 4 };
+	enum { PRESENT_WRITE = 3, PAGE_2M = 0x80, GIBS = 4 };
+	const size_t table = 0x1000;
 	uint64_t i;
 
-	put64(p, 0, (LINUX64_PML4 + TABLE) | PRESENT_WRITE);
+	put64(p, 0, (LINUX64_PML4 + table) | PRESENT_WRITE);
 	for (i = 0; i < GIBS; i++)
-		put64(p, TABLE + i * 8, (LINUX64_PML4 + (i + 2) * TABLE) | PRESENT_WRITE);
-	for (i = 0; i < GIBS * 512; i++)
-		put64(p, 2 * TABLE + i * 8, i << 21 | PAGE_2M | PRESENT_WRITE);
+		put64(p, table + i * 8, (LINUX64_PML4 + (i + 2) * table) | PRESENT_WRITE);
+	for (i = 0; i < (uint64_t)GIBS * 512; i++)
+		put64(p, 2 * table + i * 8, i << 21 | PAGE_2M | PRESENT_WRITE);
 }
 
 static void fill_gdt(uint8_t *p)
@@ -119,7 +120,7 @@ int linux64_setup(const struct gmem *mem, const struct linux64_config *cfg, stru
 
 	if (len > CMDLINE_MAX)
 		return err_say(e, E2BIG, "the kernel command line is longer than %d bytes", CMDLINE_MAX - 1);
-	if (cfg->low_ram < 2 * LINUX64_HIGH || gmem_slice(mem, 0, LINUX64_HIGH, &low) < 0)
+	if (cfg->low_ram < (uint64_t)2 * LINUX64_HIGH || gmem_slice(mem, 0, LINUX64_HIGH, &low) < 0)
 		return err_say(e, ENOMEM, "less than 2 MiB of guest memory; give more with --mem");
 	fill_gdt(low.p + LINUX64_GDT);
 	fill_seed(low.p + LINUX64_SEED, cfg);

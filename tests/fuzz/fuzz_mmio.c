@@ -2,9 +2,9 @@
 /*
  * Fuzz target: the mmio transport and the status machine with the fake device behind, driven by a list of accesses.
  *
- * Input: one byte of options (bit 0: doorbells), 2 bytes number of ops, the ops (8 bytes each: kind, size, offset, value),
- * then the image of RAM. Most kinds are raw register accesses of any width; a few do a driver's steps in one go, so that
- * the fuzzer gets deep quickly.
+ * Input: one byte of options (bit 0: doorbells), 2 bytes number of ops, the ops (8 bytes each: kind, size, offset,
+ * value), then the image of RAM. Most kinds are raw register accesses of any width; a few do a driver's steps in one
+ * go, so that the fuzzer gets deep quickly.
  *
  * Oracles, beside the sanitizers, after every op:
  *   - status: DRIVER_OK only with FEATURES_OK, that only with DRIVER, that only with ACKNOWLEDGE; features beyond the
@@ -90,7 +90,8 @@ static void check_status(void)
 
 static void check(const struct before *b, bool handshake)
 {
-	bool stays = (b->status & dev.v.status & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && b->resets == dev.resets && !handshake;
+	bool stays =
+		(b->status & dev.v.status & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && b->resets == dev.resets && !handshake;
 	unsigned int i;
 
 	check_status();

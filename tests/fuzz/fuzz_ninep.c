@@ -41,7 +41,7 @@ enum { PLAIN, READ_ONLY, SYNTHETIC, FEW_FDS, OLD_HOST, VIRTIO, SERVERS };
 #define ROOM_MAX  16384
 
 static char top_path[64];
-static int top, root;
+static int top, root, home; /* home: the fuzzer's own working directory, which xattr calls leave */
 static struct stat canary;
 static struct ninep *server[SERVERS];
 static unsigned int entries; /* of the synthetic ones */
@@ -53,6 +53,7 @@ static struct fake_vm vm;
 static struct fake_drv drv;
 static struct fake_call call;
 static struct virtio_p9 *p9;
+static uint64_t vm_free; /* guest memory below is the call's; each driver's rings come after */
 
 static void put_file(int dir, const char *name, const char *text)
 {
@@ -161,6 +162,7 @@ static void set_up(void)
 
 	(void)snprintf(top_path, sizeof(top_path), "%s/fuzz9p.XXXXXX", base);
 	CHECK(mkdtemp(top_path) != NULL);
+	home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	top = open(top_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	CHECK(mkdirat(top, "outside", 0755) == 0 && mkdirat(top, "root", 0755) == 0);
 	put_file(top, "outside/canary", "alive");
@@ -174,7 +176,15 @@ static void set_up(void)
 	CHECK(virtio_p9_new(&p9, "t", server[VIRTIO], &vm.mem, vm.loop, &e) == 0);
 	CHECK(fake_fill(&vm, 0, virtio_p9_dev(p9)) == 0);
 	fake_call_init(&call, &vm, sizeof(request), ROOM_MAX);
+	vm_free = vm.brk;
 	(void)atexit(tear_down);
+}
+
+/* A new driver, in the place of the last one's rings */
+static void probe(void)
+{
+	vm.brk = vm_free;
+	CHECK(fake_drv_probe(&drv, &vm, 0, FAKE_FEATURES | 1, 64) == 0);
 }
 
 /* --- steps --- */
@@ -212,7 +222,7 @@ static void by_virtio(size_t len)
 	CHECK(r == -EIO || len + room == 0);
 	fake_empty(&vm, 0); /* waits for the reset */
 	CHECK(fake_fill(&vm, 0, virtio_p9_dev(p9)) == 0);
-	CHECK(fake_drv_probe(&drv, &vm, 0, FAKE_FEATURES | 1, 64) == 0);
+	probe();
 }
 
 /* In three segments each, of which one is empty at times */
@@ -324,7 +334,7 @@ static void begin(unsigned int kind)
 	tree_reset();
 	room = ROOM_MAX;
 	if (kind == VIRTIO)
-		CHECK(fake_drv_probe(&drv, &vm, 0, FAKE_FEATURES | 1, 64) == 0);
+		probe();
 	/* a session, attached as fid 0 by user 0 */
 	step(kind, P9_TVERSION, (const uint8_t *)"\0\x40\0\0\x8\0" "9P2000.L", 14);
 	step(kind, P9_TATTACH, (const uint8_t *)"\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0", 16);
@@ -345,6 +355,7 @@ static void end(unsigned int kind)
 	if (host_fd >= 0)
 		(void)close(host_fd);
 	host_fd = -1;
+	CHECK(fchdir(home) == 0);
 	canary_check();
 }
 
@@ -361,9 +372,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin(kind);
 	for (steps = 0; steps < STEPS_MAX && r.left > 0; steps++) {
 		uint8_t type = rd_u8(&r);
-		size_t len = min_size(rd_u16(&r), r.left);
+		size_t want = rd_u16(&r), len = min_size(want, r.left);
 
-		step(kind, type, rd_ok(&r) ? rd_bytes(&r, len) : NULL, rd_ok(&r) ? len : 0);
+		step(kind, type, len > 0 ? rd_bytes(&r, len) : &type, len);
 	}
 	end(kind);
 	return 0;

@@ -321,7 +321,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 10)
 		return 0;
-	if (mem.count == 0 && (gmem_add(&mem, RAM_GPA, RAM_LEN, ram) != 0 || gmem_add(&mem, ZERO_GPA, ZERO_LEN, zero) != 0))
+	if (mem.count == 0 &&
+	    (gmem_add(&mem, RAM_GPA, RAM_LEN, ram) != 0 || gmem_add(&mem, ZERO_GPA, ZERO_LEN, zero) != 0))
 		return 0;
 	st = (struct vq_state){
 		.event_idx = data[0] & 1,

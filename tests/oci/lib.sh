@@ -46,7 +46,7 @@ leftovers() {
 	pgrep -a 'kvmbox' | grep -v "bash\|pgrep"
 	ls /run/kvmbox 2>/dev/null
 	find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -path '*kvmbox*'
-	grep -i kvmbox /proc/self/mountinfo | grep -v "$work"
+	awk '$5 ~ /kvmbox/' /proc/self/mountinfo | grep -v "$work"
 }
 
 # bundle NAME [ARG...]: a busybox bundle in $work/NAME that runs ARG... (default: sh)
@@ -63,7 +63,9 @@ bundle() {
 	rm -f "$dir/config.json"
 	"$kvmbox" spec --bundle "$dir"
 	[ $# -eq 0 ] || args "$dir" "$@"
-	edit "$dir" '.root.readonly = false | .process.noNewPrivileges = false'
+	edit "$dir" '.root.readonly = false | .process.noNewPrivileges = false |
+		.process.capabilities |= with_entries(.value = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",
+		"CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SYS_CHROOT"])'
 }
 
 # args DIR ARG...: what the bundle runs

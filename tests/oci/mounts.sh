@@ -92,7 +92,7 @@ args $work/m sleep 1000
 pid=$(cat $work/pid)
 is "the monitor's root is the container's" "$(stat -c %i $work/m/rootfs/bin)" "$(stat -c %i /proc/$pid/root/bin)"
 is "with its volumes" host "$(cat /proc/$pid/root/vol/file)"
-is "and a proc of its own" "1" "$(nsenter -t $pid -m -p /bin/busybox ls /proc | grep -c '^[0-9]*$')"
+is "and a proc of its own: the monitor and this ls" "2" "$(nsenter -t $pid -m -p /bin/busybox ls /proc | grep -c '^[0-9]*$')"
 is "without capabilities" 0000000000000000 "$(awk '/CapEff/ {print $2}' /proc/$pid/status)"
 is "behind a filter" 2 "$(awk '/^Seccomp:/ {print $2}' /proc/$pid/status)"
 vmm=$(jq .vmm.pid /run/kvmbox/mon/state.json)

@@ -37,7 +37,14 @@ edit $work/p 'del(.process.capabilities)'
 has "no capabilities given: none" "CapEff:0000000000000000" "$(run_p)"
 
 reset_p sh -c 'grep -E "^Max (open files|processes|core)" /proc/self/limits | sed "s/  */ /g"'
-edit $work/p '.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 100, hard: 200}, {type: "RLIMIT_NPROC", soft: 18446744073709551615, hard: 18446744073709551615}]'
+python3 - $work/p/config.json <<'PY'  # jq rounds such a number
+import json, sys
+path, infinity = sys.argv[1], 18446744073709551615
+config = json.load(open(path))
+config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200},
+                                {"type": "RLIMIT_NPROC", "soft": infinity, "hard": infinity}]
+json.dump(config, open(path, "w"))
+PY
 out=$(run_p)
 has "rlimit NOFILE" "Max open files 100 200" "$out"
 has "rlimit without limit" "Max processes unlimited unlimited" "$out"

@@ -104,7 +104,7 @@ kernel=$work/bad-usr/libexec/kvmbox/vmlinux
 rm $kernel
 wrong_kernel "no kernel" "vmlinux"
 head -c 5000000 $work/usr/libexec/kvmbox/vmlinux > $kernel
-wrong_kernel "a truncated kernel" "truncated"
+wrong_kernel "a truncated kernel" "cut short"
 cp /bin/busybox $kernel
 wrong_kernel "an ELF that is no kernel" "kernel"
 gzip -c < $work/usr/libexec/kvmbox/kvmbox-init > $kernel

@@ -117,6 +117,7 @@ START_TEST(test_add_refuses_overlap_wrap_emptiness_and_one_too_many)
 	ck_assert_int_eq(bus_add(&bus, 0x1000, 0x10, &probe_ops, NULL), -EEXIST);
 	ck_assert_int_eq(bus_add(&bus, 0, UINT64_MAX, &probe_ops, NULL), -EEXIST);
 	ck_assert_int_eq(bus_add(&bus, 0x5000, 0, &probe_ops, NULL), -EINVAL);
+	ck_assert_int_eq(bus_add(&bus, 0, 0, &probe_ops, NULL), -EINVAL);
 	ck_assert_int_eq(bus_add(&bus, UINT64_MAX, 2, &probe_ops, NULL), -EINVAL);
 	ck_assert_int_eq(bus_add(&bus, UINT64_MAX, 1, &probe_ops, NULL), 0);
 	ck_assert_int_eq(bus_add(&bus, 0x0800, 0x800, &probe_ops, NULL), 0);

@@ -207,6 +207,28 @@ START_TEST(test_a_source_silenced_in_a_batch_is_not_called_in_it)
 }
 END_TEST
 
+START_TEST(test_a_source_silenced_in_a_batch_does_not_hear_of_a_hangup_in_it)
+{
+	struct loop *l = new_loop();
+	struct seen a = { .l = l }, b = { .l = l };
+	int sk[4];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sk), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sk + 2), 0);
+	a.id = loop_add_fd(l, sk[0], EPOLLIN, see_and_silence_other, &a);
+	b.id = loop_add_fd(l, sk[2], EPOLLIN, see_and_silence_other, &b);
+	a.other = &b;
+	b.other = &a;
+	(void)close(sk[1]);
+	(void)close(sk[3]);
+	ck_assert_int_eq(loop_step(l, 0), 1);
+	ck_assert_uint_eq((a.events | b.events) & EPOLLHUP, EPOLLHUP);
+	loop_free(l);
+	(void)close(sk[0]);
+	(void)close(sk[2]);
+}
+END_TEST
+
 START_TEST(test_stale_and_invented_ids_do_nothing)
 {
 	struct loop *l = new_loop();
@@ -325,22 +347,30 @@ START_TEST(test_a_timer_disarmed_in_a_batch_does_not_fire_in_it)
 }
 END_TEST
 
+static unsigned int open_fds(void)
+{
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 START_TEST(test_timers_leave_no_fd_behind)
 {
-	int before = eventfd(0, EFD_CLOEXEC), after;
-	struct loop *l;
-	loop_id id;
+	unsigned int before = open_fds();
+	struct loop *l = new_loop();
+	loop_id id = loop_add_timer(l, see, l);
 
-	(void)close(before);
-	l = new_loop();
-	id = loop_add_timer(l, see, l);
+	ck_assert_uint_ne(id, 0);
 	ck_assert_uint_ne(loop_add_timer(l, see, l), 0);
+	ck_assert_uint_eq(open_fds(), before + 4);
 	loop_del(l, id);
+	ck_assert_uint_eq(open_fds(), before + 3);
 	loop_free(l);
 	loop_free(NULL);
-	after = eventfd(0, EFD_CLOEXEC);
-	ck_assert_int_eq(after, before);
-	(void)close(after);
+	ck_assert_uint_eq(open_fds(), before);
 }
 END_TEST
 
@@ -468,6 +498,7 @@ int main(void)
 		test_a_source_deleted_in_a_batch_is_not_called_in_it,
 		test_a_new_source_in_a_freed_slot_gets_no_event_of_the_old_one,
 		test_a_source_silenced_in_a_batch_is_not_called_in_it,
+		test_a_source_silenced_in_a_batch_does_not_hear_of_a_hangup_in_it,
 		test_stale_and_invented_ids_do_nothing,
 		test_what_epoll_refuses_is_not_added,
 		test_a_full_table_refuses_and_a_deletion_makes_room,

@@ -68,6 +68,12 @@ static void put(uint32_t reg, uint32_t val)
 	fake_drv_reg(&drv, reg, val);
 }
 
+static void features(void)
+{
+	ck_assert_int_eq(fake_drv_init(&drv, &vm, 1), 0);
+	ck_assert_int_eq(fake_drv_features(&drv, MINE), 0);
+}
+
 /* --- identity, widths --- */
 
 START_TEST(test_a_filled_slot_identifies_its_device)
@@ -214,6 +220,10 @@ START_TEST(test_status_bits_out_of_order_are_not_taken)
 	ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), 0);
 	put(VIRTIO_MMIO_STATUS, ACK | DRIVER_OK);
 	ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), ACK);
+	put(VIRTIO_MMIO_STATUS, DRIVER); /* in order, but without what is set */
+	ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), ACK);
+	put(VIRTIO_MMIO_STATUS, ACK | FEATURES_OK);
+	ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), ACK);
 	put(VIRTIO_MMIO_STATUS, ACK | NEEDS_RESET | 0x30 | 0xffffff00);
 	ck_assert_uint_eq(get(VIRTIO_MMIO_STATUS), ACK);
 	ck_assert_uint_eq(dev.activated, 0);
@@ -246,7 +256,9 @@ START_TEST(test_a_driver_that_gives_up_stops_the_device)
 	ck_assert(!virtio_active(&dev.v));
 	fake_drv_force_kick(&drv, 0);
 	ck_assert_uint_eq(dev.notified, 0);
-	fake_drv_reset(&drv);
+	features();
+	put(VIRTIO_MMIO_STATUS, ACK | DRIVER | FEATURES_OK | FAILED);
+	ck_assert_int_eq(fake_drv_queue(&drv, 0, 16), -EPROTO);
 	ck_assert_int_eq(fake_drv_probe(&drv, &vm, 1, MINE, 16), 0);
 	stop();
 }
@@ -268,12 +280,6 @@ START_TEST(test_an_activation_that_fails_asks_for_a_reset)
 END_TEST
 
 /* --- queue configuration --- */
-
-static void features(void)
-{
-	ck_assert_int_eq(fake_drv_init(&drv, &vm, 1), 0);
-	ck_assert_int_eq(fake_drv_features(&drv, MINE), 0);
-}
 
 START_TEST(test_queues_are_configured_between_features_ok_and_driver_ok_only)
 {
@@ -311,6 +317,8 @@ START_TEST(test_a_ready_queue_is_frozen_until_it_is_made_unready)
 	ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 1);
 	put(VIRTIO_MMIO_QUEUE_READY, 0);
 	ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
+	put(VIRTIO_MMIO_QUEUE_READY, 2);
+	ck_assert_uint_eq(get(VIRTIO_MMIO_QUEUE_READY), 0);
 	ck_assert_int_eq(fake_drv_queue(&drv, 0, 8), 0);
 	ck_assert_uint_eq(dev.v.vq[0].st.size, 8);
 	stop();
@@ -342,7 +350,8 @@ END_TEST
 
 START_TEST(test_a_ring_outside_memory_asks_for_a_reset)
 {
-	const uint32_t reg[] = { VIRTIO_MMIO_QUEUE_DESC_HIGH, VIRTIO_MMIO_QUEUE_AVAIL_HIGH, VIRTIO_MMIO_QUEUE_USED_HIGH };
+	const uint32_t reg[] = { VIRTIO_MMIO_QUEUE_DESC_HIGH, VIRTIO_MMIO_QUEUE_AVAIL_HIGH,
+				 VIRTIO_MMIO_QUEUE_USED_HIGH };
 	size_t i;
 
 	start(false);
@@ -460,7 +469,11 @@ START_TEST(test_a_hostile_chain_asks_for_a_reset_and_a_reset_cures_it)
 	fake_drv_force_kick(&drv, 0);
 	fake_drv_force_kick(&drv, 1);
 	ck_assert_uint_eq(dev.notified, 1); /* deaf until reset */
-	ck_assert_uint_eq(fake_irqs(&vm, 1), 0);
+	fake_lock(&vm);
+	virtio_needs_reset(&dev.v, "again");
+	virtio_config_changed(&dev.v);
+	fake_unlock(&vm);
+	ck_assert_uint_eq(fake_irqs(&vm, 1), 0); /* told once */
 	fake_drv_reset(&drv);
 	ck_assert_uint_eq(fake_drv_status(&drv), 0);
 	ck_assert_uint_eq(get(VIRTIO_MMIO_INTERRUPT_STATUS), 0);
@@ -520,6 +533,8 @@ START_TEST(test_a_reset_with_requests_in_flight_shows_a_status_until_they_end)
 	ck_assert(!virtio_active(&dev.v));
 	ck_assert_int_eq(fake_drv_init(&drv, &vm, 1), -EPROTO); /* a second reset, too early */
 	put(VIRTIO_MMIO_STATUS, 0xf);
+	put(VIRTIO_MMIO_STATUS, 0xf | FAILED);
+	ck_assert_uint_eq(fake_drv_status(&drv), 0xf);
 	put(VIRTIO_MMIO_QUEUE_NOTIFY, 1);
 	fake_write(&vm, 1, VIRTIO_MMIO_CONFIG, 4, 1);
 	ck_assert_uint_eq(dev.config_writes, 0);
@@ -566,7 +581,9 @@ START_TEST(test_needs_reset_during_a_reset_changes_nothing)
 	ck_assert_uint_eq(fake_irqs(&vm, 1), 0);
 	ck_assert(complete_one());
 	ck_assert_uint_eq(fake_drv_status(&drv), 0);
+	ck_assert_int_eq(fake_drv_probe(&drv, &vm, 1, MINE, 16), 0);
 	virtio_reset_done(&dev.v); /* twice: harmless */
+	ck_assert(virtio_active(&dev.v));
 	stop();
 }
 END_TEST
@@ -662,7 +679,7 @@ static void plain_notify(struct virtio_dev *d UNUSED, unsigned int q UNUSED)
 {
 }
 
-START_TEST(test_a_device_without_config_is_read_only_and_empty)
+START_TEST(test_a_device_without_config_writes_is_read_only)
 {
 	static const struct virtio_ops ops = { .name = "plain",
 					       .device_id = 43,
@@ -674,11 +691,17 @@ START_TEST(test_a_device_without_config_is_read_only_and_empty)
 	struct virtio_dev plain;
 
 	start(false);
-	virtio_init(&plain, &ops, &vm.mem, vm.loop, NULL, 0);
+	virtio_init(&plain, &ops, &vm.mem, vm.loop, "cfg", 3);
 	ck_assert_int_eq(fake_fill(&vm, 2, &plain), 0);
 	ck_assert_int_eq(fake_drv_probe(&drv, &vm, 2, MINE, 256), 0);
 	ck_assert_uint_eq(drv.nqueues, 1);
 	ck_assert_uint_eq(plain.vq[0].st.size, 8);
+	fake_write(&vm, 2, VIRTIO_MMIO_CONFIG, 1, 1);
+	ck_assert_uint_eq(fake_read(&vm, 2, VIRTIO_MMIO_CONFIG, 1), 'c');
+	fake_empty(&vm, 2);
+	virtio_init(&plain, &ops, &vm.mem, vm.loop, NULL, 0);
+	ck_assert_int_eq(fake_fill(&vm, 2, &plain), 0);
+	ck_assert_int_eq(fake_drv_init(&drv, &vm, 2), 0);
 	fake_write(&vm, 2, VIRTIO_MMIO_CONFIG, 1, 1);
 	ck_assert_uint_eq(fake_read(&vm, 2, VIRTIO_MMIO_CONFIG, 1), 0);
 	fake_empty(&vm, 2);
@@ -742,6 +765,8 @@ START_TEST(test_a_leaving_device_is_gone_for_the_guest_while_requests_end)
 	fake_lock(&vm);
 	ck_assert_int_eq(mmio_slot_empty(&vm.slot[1]), 0);
 	fake_unlock(&vm);
+	ck_assert_int_eq(fake_fill(&vm, 1, &dev.v), 0);
+	ck_assert_int_eq(fake_drv_probe(&drv, &vm, 1, MINE, 16), 0);
 	stop();
 }
 END_TEST
@@ -755,6 +780,20 @@ START_TEST(test_a_doorbell_that_cannot_be_attached_fails_the_fill_and_leaves_not
 	ck_assert_uint_eq(vm.nbells, 0);
 	ck_assert_ptr_null(vm.slot[1].dev);
 	ck_assert_int_eq(fake_fill(&vm, 1, &dev.v), 0);
+	ck_assert_uint_eq(vm.nbells, 2);
+	stop();
+}
+END_TEST
+
+START_TEST(test_filling_and_emptying_for_ever_uses_nothing_up)
+{
+	unsigned int i;
+
+	start(true);
+	for (i = 0; i < LOOP_SOURCES_MAX; i++) {
+		fake_empty(&vm, 1);
+		ck_assert_int_eq(fake_fill(&vm, 1, &dev.v), 0);
+	}
 	ck_assert_uint_eq(vm.nbells, 2);
 	stop();
 }
@@ -802,11 +841,12 @@ int main(void)
 		test_config_reads_any_width_inside_and_nothing_beyond,
 		test_config_writes_reach_the_device_inside_its_bounds_only,
 		test_a_changed_config_has_a_new_generation_and_an_interrupt,
-		test_a_device_without_config_is_read_only_and_empty,
+		test_a_device_without_config_writes_is_read_only,
 		test_a_filled_slot_refuses_another_device,
 		test_a_device_leaves_a_running_machine_and_comes_back_elsewhere,
 		test_a_leaving_device_is_gone_for_the_guest_while_requests_end,
 		test_a_doorbell_that_cannot_be_attached_fails_the_fill_and_leaves_nothing,
+		test_filling_and_emptying_for_ever_uses_nothing_up,
 		test_slots_cannot_overlap,
 	};
 

@@ -256,6 +256,7 @@ START_TEST(test_a_walk_that_stops_on_the_way_tells_how_far_and_makes_no_fid)
 	ck_assert_int_eq(nc_walk(&c, 0, 1, "file/x"), -ENOENT);
 	ck_assert_int_eq(nc_walk(&c, 0, 1, "file"), 0);
 	ck_assert_int_eq(nc_walk(&c, 1, 2, "x"), -ENOTDIR);
+	ck_assert_int_eq(nc_walk(&c, 1, 2, ".."), -ENOTDIR);
 	ck_assert_int_eq(nc_walk(&c, 0, 3, "link"), 0);
 	ck_assert_int_eq(nc_walk(&c, 3, 4, "x"), -ENOTDIR);
 	ck_assert_uint_eq(ninep_usage(c.np).nodes, 3);
@@ -317,6 +318,25 @@ START_TEST(test_all_fids_can_be_used_and_fds_have_a_limit)
 	ck_assert_int_eq(nc_lcreate(&c, 0, "c", 2, 0644, 0), -EMFILE);
 	ck_assert_int_eq(nc_clunk(&c, 1), 0);
 	ck_assert_int_eq(nc_lopen(&c, 2, 0), 0);
+	down();
+}
+END_TEST
+
+START_TEST(test_shared_fds_count_too)
+{
+	struct ninep_config cfg = { .root = NINEP_PLAIN, .fd_max = 3 };
+
+	nc_tree_make(&t);
+	nc_put_file(t.root, "a", "");
+	nc_serve(&c, &t, &cfg);
+	ck_assert_int_eq(nc_walk(&c, 0, 1, "a"), 0);
+	ck_assert_int_eq(nc_lopen(&c, 1, 0), 0);
+	ck_assert_int_eq(nc_unlinkat(&c, 0, "a", 0), 0);
+	ck_assert_int_eq(nc_walk(&c, 1, 2, ""), 0); /* keeps what is open */
+	ck_assert_int_eq(nc_walk(&c, 1, 3, ""), -EMFILE);
+	ck_assert_int_eq(nc_lock(&c, 1, P9_LOCK_RD, 0, 0, 1), P9_LOCK_ERROR);
+	ck_assert_int_eq(nc_clunk(&c, 2), 0);
+	ck_assert_int_eq(nc_walk(&c, 1, 3, ""), 0);
 	down();
 }
 END_TEST
@@ -452,6 +472,23 @@ START_TEST(test_a_single_file_is_an_entry_that_is_read_and_written)
 }
 END_TEST
 
+START_TEST(test_a_read_only_single_file_is_not_written_though_its_fd_could_be)
+{
+	char text[32];
+
+	up_synthetic(false);
+	ck_assert_int_eq(add("single", O_RDWR, true), 1);
+	ck_assert_int_eq(nc_walk(&c, 0, 1, "1"), 0);
+	ck_assert_int_eq(nc_lopen(&c, 1, 2), -EROFS);
+	ck_assert_int_eq(nc_truncate(&c, 1, 0), -EROFS);
+	ck_assert_int_eq(nc_lopen(&c, 1, 0), 0);
+	ck_assert_int_eq(nc_write(&c, 1, 0, "x", 1), -EBADF);
+	nc_get_file(t.top, "single", text, sizeof(text));
+	ck_assert_str_eq(text, "one file");
+	down();
+}
+END_TEST
+
 START_TEST(test_a_file_given_for_reading_is_not_opened_for_writing)
 {
 	up_synthetic(false);
@@ -566,6 +603,12 @@ START_TEST(test_nothing_moves_from_one_entry_to_another)
 	ck_assert_int_eq(nc_rename(&c, 3, 2, "file"), -EXDEV);
 	ck_assert_int_eq(nc_link(&c, 2, 3, "file"), -EXDEV);
 	ck_assert_int_eq(nc_link(&c, 1, 3, "file2"), 0);
+	/* and not from deeper in the one to the other's root */
+	ck_assert_int_eq(nc_mkdir(&c, 2, "d", 0755, P9_NOID), 0);
+	ck_assert_int_eq(nc_walk(&c, 0, 4, "1/d"), 0);
+	ck_assert_int_eq(nc_mkdir(&c, 4, "e", 0755, P9_NOID), 0);
+	ck_assert_int_eq(nc_renameat(&c, 4, "e", 1, "e"), -EXDEV);
+	ck_assert_int_eq(nc_renameat(&c, 4, "e", 2, "e"), 0);
 	down();
 }
 END_TEST
@@ -587,9 +630,11 @@ int main(void)
 		test_walk_in_place_moves_the_fid_only_when_it_arrives,
 		test_walk_refuses_fids_in_use_unknown_or_open,
 		test_all_fids_can_be_used_and_fds_have_a_limit,
+		test_shared_fds_count_too,
 		test_the_synthetic_root_lists_its_entries_and_takes_more,
 		test_nothing_in_the_synthetic_root_can_be_changed,
 		test_a_single_file_is_an_entry_that_is_read_and_written,
+		test_a_read_only_single_file_is_not_written_though_its_fd_could_be,
 		test_a_file_given_for_reading_is_not_opened_for_writing,
 		test_fds_that_cannot_be_served_are_refused,
 		test_a_plain_root_takes_no_more_entries_and_a_synthetic_one_its_maximum,

@@ -375,6 +375,24 @@ START_TEST(test_a_mount_over_a_file_the_guest_holds_is_not_opened)
 }
 END_TEST
 
+START_TEST(test_the_same_file_by_another_mount_is_another_file)
+{
+	char path[128];
+
+	if (!own_mounts())
+		return;
+	up(false);
+	(void)snprintf(path, sizeof(path), "%s/root/file", t.path);
+	ck_assert_int_eq(nc_walk(&c, 0, 1, "file"), 0);
+	ck_assert_int_eq(bind_in(path, "file"), 0);
+	ck_assert_int_eq(nc_lopen(&c, 1, 2), -ESTALE); /* its mount was not checked */
+	ck_assert_int_eq(nc_walk(&c, 0, 2, "file"), 0);
+	ck_assert_int_eq(nc_lopen(&c, 2, 2), 0);
+	umount_in("file");
+	down();
+}
+END_TEST
+
 START_TEST(test_other_mounts_are_entered_and_have_numbers_of_their_own)
 {
 	struct nc_attr a, b;
@@ -469,6 +487,7 @@ int main(void)
 		test_a_fifo_swapped_in_does_not_block_the_server,
 		test_a_walk_does_not_enter_the_kernels_file_systems,
 		test_a_mount_over_a_file_the_guest_holds_is_not_opened,
+		test_the_same_file_by_another_mount_is_another_file,
 		test_other_mounts_are_entered_and_have_numbers_of_their_own,
 		test_a_detached_tree_serves_without_its_later_mounts,
 		test_dev_numbers_on_the_deny_list_are_not_entered,

@@ -270,6 +270,7 @@ START_TEST(test_an_open_file_works_on_after_its_name_is_gone)
 	for (fid = 3; fid <= 4; fid++) {
 		ck_assert_int_eq(nc_lopen(&c, fid, 0), 0);
 		ck_assert_int_eq(nc_read(&c, fid, 0, 10), 5);
+		ck_assert_int_eq(nc_write(&c, fid, 0, "x", 1), -EBADF); /* though what it shares could */
 	}
 	/* a fid that was not open has nothing to go by */
 	ck_assert_int_eq(nc_lopen(&c, 1, 0), -ESTALE);

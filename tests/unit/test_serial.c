@@ -51,6 +51,13 @@ static void wr(unsigned int reg, uint8_t v)
 	bus_write(&ports, SERIAL_PORT + reg, 1, v);
 }
 
+/* As a driver that has started */
+static void open_port(void)
+{
+	wr(MCR, 8);
+	wr(IER, 1);
+}
+
 /* Let the loop do what is ready */
 static void step(void)
 {
@@ -204,6 +211,7 @@ START_TEST(test_input_is_read_as_the_fifo_has_room)
 
 	memset(text, 'q', sizeof(text));
 	start();
+	open_port();
 	ck_assert_uint_eq(rd(LSR) & 1, 0);
 	ck_assert_int_eq(write(in[1], text, sizeof(text)), (ssize_t)sizeof(text));
 	step();
@@ -219,9 +227,39 @@ START_TEST(test_input_is_read_as_the_fifo_has_room)
 }
 END_TEST
 
+START_TEST(test_input_waits_until_the_driver_wants_it)
+{
+	int fd = fake_file("file", 4);
+
+	start();
+	ck_assert_int_eq(write(in[1], "early", 5), 5);
+	step();
+	wr(IER, 15); /* a driver that probes switches all interrupts on, */
+	step();
+	wr(IER, 0);
+	wr(IIR, 7); /* and when it starts it clears the FIFO and reads a byte */
+	ck_assert_uint_eq(rd(DATA), 0);
+	open_port();
+	step();
+	ck_assert_uint_eq(rd(DATA), 'e');
+	wr(IER, 0);
+	ck_assert_int_eq(write(in[1], "late", 4), 4);
+	step();
+	ck_assert_uint_eq(s.rx_len, 4);
+	stop();
+	start_with(fd, -1);
+	wr(IIR, 7);
+	ck_assert_uint_eq(rd(DATA), 0);
+	open_port();
+	ck_assert_uint_eq(rd(DATA), 'f');
+	stop();
+}
+END_TEST
+
 START_TEST(test_end_of_input_ends_nothing_else)
 {
 	start();
+	open_port();
 	(void)close(in[1]);
 	step();
 	ck_assert_int_eq(s.in_fd, -1);
@@ -241,6 +279,7 @@ START_TEST(test_input_from_a_file_is_read_to_its_end)
 	memset(text, 'f', sizeof(text));
 	fd = fake_file(text, sizeof(text));
 	start_with(fd, -1);
+	open_port();
 	for (i = 0; i < sizeof(text); i++)
 		ck_assert_uint_eq(rd(DATA), 'f');
 	ck_assert_uint_eq(rd(LSR) & 1, 0);
@@ -251,7 +290,7 @@ END_TEST
 START_TEST(test_receive_interrupt_is_an_edge_for_each_time_data_comes)
 {
 	start();
-	wr(IER, 1);
+	open_port();
 	ck_assert(!irq_seen());
 	ck_assert_int_eq(write(in[1], "ab", 2), 2);
 	step();
@@ -337,8 +376,10 @@ START_TEST(test_fifo_shows_in_iir_and_is_cleared)
 	ck_assert_uint_eq(rd(IIR), 1);
 	wr(IIR, 1);
 	ck_assert_uint_eq(rd(IIR), 0xc1);
+	open_port();
 	ck_assert_int_eq(write(in[1], "abc", 3), 3);
 	step();
+	ck_assert_uint_eq(rd(LSR) & 1, 1);
 	wr(IIR, 3);
 	ck_assert_uint_eq(rd(LSR) & 1, 0);
 	stop();
@@ -382,6 +423,7 @@ int main(void)
 		test_flush_writes_what_the_ring_holds,
 		test_flush_ends_with_a_reader_that_does_not_read,
 		test_input_is_read_as_the_fifo_has_room,
+		test_input_waits_until_the_driver_wants_it,
 		test_end_of_input_ends_nothing_else,
 		test_input_from_a_file_is_read_to_its_end,
 		test_receive_interrupt_is_an_edge_for_each_time_data_comes,

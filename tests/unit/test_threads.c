@@ -15,8 +15,8 @@
 #include "tests/unit/fake/fake_drv.h"
 #include "tests/unit/fake/suite.h"
 
-#define WORKERS 2
-#define ROUNDS  400
+#define WORKERS     2
+#define ROUNDS      400
 #define PATIENCE_MS 20000
 
 static struct fake_vm vm;

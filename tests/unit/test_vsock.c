@@ -431,7 +431,6 @@ START_TEST(test_a_flood_of_packets_is_taken_in_batches_and_none_is_forgotten)
 	for (i = 0; i < 64; i++) {
 		wire(&r, &h, VIRTIO_VSOCK_OP_RW, 4000 + i, 0);
 		put(&r, &h, NULL, 0);
-		ck_assert(TX_SLOTS > 1);
 		/* the pool's slots are reused, so send before they come round */
 		if (i % TX_SLOTS == TX_SLOTS - 1) {
 			(void)fake_drv_kick(&r.drv, TX);
@@ -446,9 +445,10 @@ START_TEST(test_a_flood_of_packets_is_taken_in_batches_and_none_is_forgotten)
 		run(&r);
 	}
 	ck_assert_uint_eq(got, 64);
-	/* one chain 200 times over: the queue is never larger than 64, the batch no larger either */
-	for (i = 0; i < 200; i += n) {
-		for (n = 0; n < 50; n++) {
+	/* full rings, each a whole batch (of equal packets: the pool's slots come round); single ones between are
+	 * kicked */
+	for (i = 0; i < 6; i++) {
+		for (n = 0; n < (i % 2 == 0 ? 64 : 1); n++) {
 			wire(&r, &h, VIRTIO_VSOCK_OP_RST, 9, 0);
 			put(&r, &h, NULL, 0);
 		}

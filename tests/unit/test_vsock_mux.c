@@ -403,7 +403,7 @@ START_TEST(test_a_malformed_line_closes_the_client_without_an_answer)
 					   "connect 1024\n",
 					   "OPENING 1024\n",
 					   "CONNECT 000000000000000000001024\n",
-					   "no newline in thirty-two bytes..." };
+					   "32 bytes of a line without end.." };
 	struct rig r;
 	size_t i;
 
@@ -687,6 +687,44 @@ START_TEST(test_with_a_path_the_guest_reaches_who_listens_there_and_nobody_else)
 }
 END_TEST
 
+START_TEST(test_connections_to_one_port_are_told_apart_by_the_guests)
+{
+	enum { N = 200 };
+	struct vsock_hdr_host h;
+	uint32_t i, got;
+	struct rig r;
+	int srv, fd[N];
+
+	rig_init(&r, true);
+	srv = listen_at(&r, GPORT);
+	for (i = 0; i < N; i++) {
+		h = header(&r, OP_REQUEST, GPORT);
+		h.src_port = 5000 + i;
+		send_raw(&r, &h, NULL);
+		ck_assert(take(&r, &h, NULL, 0) && h.op == OP_RESPONSE && h.dst_port == 5000 + i);
+		fd[i] = accept(srv, NULL, NULL);
+	}
+	for (i = 0; i < N; i++) {
+		h = header(&r, OP_RW, GPORT);
+		h.src_port = 5000 + i;
+		h.len = sizeof(i);
+		send_raw(&r, &h, &i);
+	}
+	for (i = 0; i < N; i++) {
+		ck_assert_int_eq(hear(fd[i], &got, sizeof(got)), sizeof(got));
+		ck_assert_uint_eq(got, i);
+		/* leaves the hash from the middle of its chain */
+		h = header(&r, OP_RST, GPORT);
+		h.src_port = 5000 + i;
+		send_raw(&r, &h, NULL);
+		ck_closed(fd[i]);
+		(void)close(fd[i]);
+	}
+	(void)close(srv);
+	rig_fini(&r);
+}
+END_TEST
+
 START_TEST(test_a_listener_with_a_full_backlog_refuses_and_does_not_block)
 {
 	struct vsock_hdr_host h;
@@ -893,6 +931,7 @@ START_TEST(test_the_guest_is_told_of_room_when_half_its_window_was_taken)
 	ck_assert_uint_eq(h.buf_alloc, VSOCK_BUF_SIZE);
 	ck_takes_nothing(&r);
 	send_data(&r, port, half, 7);
+	ck_takes_nothing(&r);
 	send_op(&r, OP_ASK, port);
 	ck_assert(take(&r, &h, NULL, 0));
 	ck_assert_uint_eq(h.op, OP_UPDATE);
@@ -978,6 +1017,49 @@ START_TEST(test_credit_counters_wrap_and_absurd_figures_do_no_harm)
 	send_op(&r, OP_UPDATE, port);
 	(void)rig_run(&r);
 	ck_takes_data(&r, "x");
+	(void)close(fd);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_a_guest_that_asks_while_the_host_waits_for_credit_is_answered)
+{
+	uint32_t port;
+	struct rig r;
+	int fd;
+
+	rig_init(&r, false);
+	r.alloc = 0;
+	fd = opened(&r, &port);
+	say(fd, "waits");
+	(void)rig_run(&r);
+	ck_takes(&r, OP_ASK, port);
+	send_op(&r, OP_ASK, port);
+	ck_takes(&r, OP_UPDATE, port);
+	ck_takes_nothing(&r);
+	(void)close(fd);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_a_read_that_just_empties_the_client_is_not_its_end)
+{
+	struct vsock_hdr_host h;
+	uint32_t port;
+	char buf[4];
+	struct rig r;
+	int fd;
+
+	rig_init(&r, false);
+	fd = opened(&r, &port);
+	say(fd, "12345678");
+	(void)rig_run(&r);
+	ck_assert(take(&r, &h, buf, sizeof(buf)) && h.len == 4);
+	ck_assert(take(&r, &h, buf, sizeof(buf)) && h.len == 4);
+	ck_takes_nothing(&r);
+	say(fd, "more");
+	(void)rig_run(&r);
+	ck_takes_data(&r, "more");
 	(void)close(fd);
 	rig_fini(&r);
 }
@@ -1214,6 +1296,31 @@ START_TEST(test_a_slow_client_outlives_the_linger_and_loses_no_byte)
 }
 END_TEST
 
+START_TEST(test_a_slow_client_sees_its_end_though_the_guest_has_no_room_for_the_rst)
+{
+	uint32_t port, n;
+	struct rig r;
+	int fd, i;
+
+	rig_init(&r, false);
+	fd = opened(&r, &port);
+	n = stuff(&r, port);
+	send_shut(&r, port, SHUT_S | SHUT_R);
+	for (i = 0; i < VSOCK_LINGER_TICKS; i++)
+		vsock_mux_tick(r.m);
+	ck_assert_uint_eq(r.m->conn[0].state, VC_DYING);
+	send_op(&r, OP_UPDATE, port);
+	send_op(&r, OP_RESPONSE, port);
+	ck_unstuffs(&r, fd, n);
+	(void)rig_run(&r);
+	ck_closed(fd);
+	ck_takes(&r, OP_RST, port);
+	ck_assert_uint_eq(r.m->conn[0].state, VC_FREE);
+	(void)close(fd);
+	rig_fini(&r);
+}
+END_TEST
+
 START_TEST(test_what_was_taken_from_the_guest_is_delivered_after_its_rst_and_after_a_reset)
 {
 	uint32_t port, n;
@@ -1291,6 +1398,51 @@ START_TEST(test_a_guest_that_never_closes_its_side_is_reset_after_the_linger_wha
 	ck_assert(!r.m->ticking);
 	ck_takes(&r, OP_RST, port);
 	ck_takes_nothing(&r);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_time_does_nothing_to_a_healthy_connection)
+{
+	uint32_t port;
+	struct rig r;
+	int fd, i;
+
+	rig_init(&r, false);
+	fd = opened(&r, &port);
+	for (i = 0; i < 600; i++)
+		vsock_mux_tick(r.m);
+	ck_assert(!r.m->ticking);
+	ck_takes_nothing(&r);
+	send_data(&r, port, "alive", 5);
+	ck_hears(fd, "alive");
+	(void)close(fd);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_bytes_that_wait_for_a_client_that_stops_reading_are_counted_as_taken)
+{
+	uint32_t port, n;
+	char buf[8192];
+	struct rig r;
+	int fd;
+
+	rig_init(&r, false);
+	fd = opened(&r, &port);
+	n = stuff(&r, port);
+	ck_assert_int_eq(shutdown(fd, SHUT_RD), 0);
+	/* noticed at the next write, once there is room for one */
+	while (hear(fd, buf, sizeof(buf)) > 0)
+		;
+	(void)rig_run(&r);
+	ck_assert_uint_eq(vsock_mux_unflushed(r.m), 0);
+	ck_assert_uint_eq(r.m->conn[0].fwd_cnt, n);
+	ck_takes_shut(&r, port, SHUT_R);
+	say(fd, "still writes");
+	(void)rig_run(&r);
+	ck_takes_data(&r, "still writes");
+	(void)close(fd);
 	rig_fini(&r);
 }
 END_TEST
@@ -1599,6 +1751,7 @@ int main(void)
 		test_a_reset_before_the_control_port_was_used_leaves_it_open,
 		test_without_a_path_every_other_port_is_refused,
 		test_with_a_path_the_guest_reaches_who_listens_there_and_nobody_else,
+		test_connections_to_one_port_are_told_apart_by_the_guests,
 		test_a_listener_with_a_full_backlog_refuses_and_does_not_block,
 		test_packets_for_others_from_others_or_of_another_type_are_refused_by_their_mirror,
 		test_packets_for_no_connection_are_answered_rst_except_rst,
@@ -1610,6 +1763,8 @@ int main(void)
 		test_the_guest_is_told_of_room_when_half_its_window_was_taken,
 		test_the_host_keeps_to_the_guests_credit_asks_once_and_goes_on_when_told,
 		test_credit_counters_wrap_and_absurd_figures_do_no_harm,
+		test_a_guest_that_asks_while_the_host_waits_for_credit_is_answered,
+		test_a_read_that_just_empties_the_client_is_not_its_end,
 		test_connections_take_turns,
 		test_nothing_spins_while_the_guest_gives_no_buffers,
 		test_half_close_by_the_guest_flushes_then_ends_the_clients_input_only,
@@ -1619,9 +1774,12 @@ int main(void)
 		test_close_by_the_guest_flushes_every_byte_then_rst,
 		test_close_by_the_guest_with_nothing_waiting_is_answered_at_once,
 		test_a_slow_client_outlives_the_linger_and_loses_no_byte,
+		test_a_slow_client_sees_its_end_though_the_guest_has_no_room_for_the_rst,
 		test_what_was_taken_from_the_guest_is_delivered_after_its_rst_and_after_a_reset,
 		test_a_client_that_goes_while_bytes_wait_ends_the_connection_in_every_state,
 		test_a_guest_that_never_closes_its_side_is_reset_after_the_linger_whatever_it_sends,
+		test_time_does_nothing_to_a_healthy_connection,
+		test_bytes_that_wait_for_a_client_that_stops_reading_are_counted_as_taken,
 		test_a_client_that_closes_with_the_guests_bytes_unread_is_an_end_and_not_an_error,
 		test_a_client_that_stopped_reading_before_the_answer_still_has_its_bytes_delivered,
 		test_a_full_table_makes_clients_wait_and_refuses_the_guest,

@@ -227,20 +227,25 @@ END_TEST
 
 START_TEST(test_a_failing_init_fails_new_and_leaves_nothing)
 {
-	int before = eventfd(0, EFD_CLOEXEC), after;
+	struct loop *l = new_loop();
+	int before = eventfd(0, EFD_CLOEXEC), after, i;
 	struct init in = { .fail_at = 3 };
-	struct loop *l;
 	struct workq *q = NULL;
 
 	(void)close(before);
-	l = new_loop();
 	ck_assert_int_eq(workq_new(&q, l, "test", 4, thread_init, &in), -EPERM);
 	ck_assert_int_eq(in.calls, 4);
 	ck_assert_ptr_null(q);
-	loop_free(l);
+	for (i = 0; i < LOOP_SOURCES_MAX; i++) {
+		in = (struct init){ .fail_at = 1 };
+		ck_assert_int_eq(workq_new(&q, l, "test", 1, thread_init, &in), -EPERM);
+	}
+	ck_assert_int_eq(workq_new(&q, l, "test", 1, NULL, NULL), 0);
+	workq_free(q);
 	after = eventfd(0, EFD_CLOEXEC);
 	ck_assert_int_eq(after, before);
 	(void)close(after);
+	loop_free(l);
 }
 END_TEST
 

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/timetext.h"
+
 static struct {
 	char program[24];
 	char name[80];
@@ -30,33 +32,19 @@ void log_init(const char *program, const char *name, int fd, enum log_level max)
 	sink.max = max;
 }
 
-static size_t log_stamp(char *buf, size_t cap)
-{
-	struct timespec ts;
-	struct tm tm;
-	size_t len;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	(void)gmtime_r(&ts.tv_sec, &tm);
-	len = strftime(buf, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-	len += (size_t)snprintf(buf + len, cap - len, ".%03ldZ ", ts.tv_nsec / 1000000);
-	return len;
-}
-
 void log_msg(enum log_level level, const char *area, const char *fmt, ...)
 {
-	char line[LOG_LINE_MAX];
+	char line[LOG_LINE_MAX], stamp[TIMETEXT_MAX];
 	va_list ap;
 	size_t len;
 	int n;
 
 	if (sink.fd < 0 || level > sink.max)
 		return;
-	len = log_stamp(line, sizeof(line));
-	n = snprintf(line + len, sizeof(line) - len, "%s%s%s%s %s %s: ", sink.program,
+	n = snprintf(line, sizeof(line), "%s %s%s%s%s %s %s: ", timetext_now(stamp, 3), sink.program,
 		     sink.name[0] != '\0' ? "[" : "", sink.name, sink.name[0] != '\0' ? "]" : "",
 		     level_name[level], area);
-	len = min_size(len + (size_t)n, sizeof(line) - 2);
+	len = min_size((size_t)n, sizeof(line) - 2);
 	va_start(ap, fmt);
 	n = vsnprintf(line + len, sizeof(line) - 1 - len, fmt, ap);
 	va_end(ap);

@@ -11,7 +11,7 @@
 #include "vmm/base/compat.h"
 
 #define GMEM_REGIONS_MAX 4
-#define GMEM_ALIGN 16 /* of regions, in both spaces: ring words are then aligned for atomic loads */
+#define GMEM_ALIGN       16 /* of regions, in both spaces: ring words are then aligned for atomic loads */
 
 struct gmem_region {
 	uint64_t gpa;

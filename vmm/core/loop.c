@@ -6,8 +6,8 @@
  * epoll always reports EPOLLHUP and EPOLLERR for what it watches. A source that watches nothing is therefore taken
  * out of epoll, or a peer that hung up would make the loop spin.
  *
- * A mutex is not fair: vcpus that do nothing but register accesses could keep the loop out without bound (four threads on
- * two processors: 22 ms on average, 1 ms with the gate). So the loop, while it waits for the lock, holds a gate that
+ * A mutex is not fair: vcpus that do nothing but register accesses could keep the loop out without bound (four threads
+ * on two processors: 22 ms on average, 1 ms with the gate). So the loop, while it waits for the lock, holds a gate that
  * the others must pass first: each gets in once more at most.
  */
 #include "vmm/core/loop.h"
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define LOOP_BATCH 64
-#define NO_SLOT UINT32_MAX
+#define NO_SLOT    UINT32_MAX
 
 struct source {
 	loop_fn fn; /* NULL: the slot is free */

@@ -2,8 +2,8 @@
 /*
  * A virtio device with no purpose but to be driven: an example of a front-end, for tests and fuzzing of the transport.
  *
- * Queue 0 echoes at once: the readable bytes are copied to the writable part. Queue 1 echoes later: on a worker when the
- * device has a workq, else when the test calls fake_dev_complete(). At most FAKE_DEV_REQS are in flight; then it
+ * Queue 0 echoes at once: the readable bytes are copied to the writable part. Queue 1 echoes later: on a worker when
+ * the device has a workq, else when the test calls fake_dev_complete(). At most FAKE_DEV_REQS are in flight; then it
  * stops popping. Its reset takes as long as requests are in flight. The configuration space is 12 bytes, bytes 0 to 7
  * writable.
  */

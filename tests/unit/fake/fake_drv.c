@@ -282,8 +282,8 @@ static int add_table(struct fake_drv *d, unsigned int q, const struct fake_buf *
 		const struct vring_desc desc = {
 			.addr = b[i].gpa,
 			.len = b[i].len,
-			.flags = (uint16_t)((b[i].write ? VRING_DESC_F_WRITE : 0) |
-					    (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
+			.flags =
+				(uint16_t)((b[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
 			.next = (uint16_t)(i + 1),
 		};
 
@@ -306,8 +306,8 @@ static int add_direct(struct fake_drv *d, unsigned int q, const struct fake_buf 
 	fq->chain_len[head] = (uint16_t)n;
 	for (i = 0, at = head; i < n; i++) {
 		uint16_t next = i + 1 < n ? fq->free[--fq->nfree] : 0;
-		uint16_t flags = (uint16_t)((b[i].write ? VRING_DESC_F_WRITE : 0) |
-					    (i + 1 < n ? VRING_DESC_F_NEXT : 0));
+		uint16_t flags =
+			(uint16_t)((b[i].write ? VRING_DESC_F_WRITE : 0) | (i + 1 < n ? VRING_DESC_F_NEXT : 0));
 
 		fake_drv_desc(d, q, at, b[i].gpa, b[i].len, flags, next);
 		fq->chain[at] = next;

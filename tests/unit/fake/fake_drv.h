@@ -2,12 +2,12 @@
 /*
  * A virtio-mmio *driver*: the guest's side of a device under test, honest or hostile.
  *
- * Honest: fake_drv_probe() does the whole handshake as Linux does; fake_drv_add() posts a chain, fake_drv_kick() notifies
- * if the device asked for it, fake_drv_used() takes a used element; fake_drv_call() does one request with its answer.
- * Ring words are accessed with the atomics of a real driver, so ThreadSanitizer sees only races that are real.
+ * Honest: fake_drv_probe() does the whole handshake as Linux does; fake_drv_add() posts a chain, fake_drv_kick()
+ * notifies if the device asked for it, fake_drv_used() takes a used element; fake_drv_call() does one request with its
+ * answer. Ring words are accessed with the atomics of a real driver, so ThreadSanitizer sees only races that are real.
  *
- * Hostile: fake_drv_desc/avail/idx write raw ring words, fake_drv_reg writes raw registers; a test breaks one rule with them.
- * Every front-end test is a real driver's sequence plus such variants.
+ * Hostile: fake_drv_desc/avail/idx write raw ring words, fake_drv_reg writes raw registers; a test breaks one rule with
+ * them. Every front-end test is a real driver's sequence plus such variants.
  *
  *     struct fake_vm vm;                         struct fake_buf b[] = {
  *     struct fake_drv drv;                               { req_gpa, 16, false },
@@ -16,8 +16,8 @@
  *     ck(fake_drv_probe(&drv, &vm, 0,            fake_drv_kick(&drv, 0);
  *             FAKE_FEATURES, 64) == 0);          ck(fake_drv_wait(&drv, 0, &head, &len, 1000));
  *
- * Functions return 0 or more for success, -errno otherwise; nothing asserts. A struct fake_drv belongs to one thread; two
- * threads may drive different queues of a device with a struct fake_drv each (fake_drv_attach()).
+ * Functions return 0 or more for success, -errno otherwise; nothing asserts. A struct fake_drv belongs to one thread;
+ * two threads may drive different queues of a device with a struct fake_drv each (fake_drv_attach()).
  */
 #ifndef KVMBOX_FAKE_DRV_H
 #define KVMBOX_FAKE_DRV_H
@@ -27,7 +27,7 @@
 #include "tests/unit/fake/fake_vm.h"
 
 /* What every kvmbox device offers beside its own: VERSION_1, RING_EVENT_IDX, RING_INDIRECT_DESC */
-#define FAKE_FEATURES (1ULL << 32 | 1ULL << 29 | 1ULL << 28)
+#define FAKE_FEATURES  (1ULL << 32 | 1ULL << 29 | 1ULL << 28)
 #define FAKE_VERSION_1 (1ULL << 32)
 #define FAKE_EVENT_IDX (1ULL << 29)
 #define FAKE_INDIRECT  (1ULL << 28)
@@ -44,9 +44,9 @@ enum fake_how {
 };
 
 struct fake_queue {
-	uint16_t size; /* 0: the device has no such queue */
-	uint64_t desc, avail, used; /* GPAs */
-	uint64_t tables;            /* size indirect tables of FAKE_TABLE_MAX entries; made at first use */
+	uint16_t size;                         /* 0: the device has no such queue */
+	uint64_t desc, avail, used;            /* GPAs */
+	uint64_t tables;                       /* size indirect tables of FAKE_TABLE_MAX entries; made at first use */
 	uint16_t avail_idx, last_used, kicked; /* kicked: avail_idx at the last fake_drv_kick() */
 	uint16_t nfree;
 	uint16_t free[VQ_SIZE_MAX];
@@ -97,8 +97,8 @@ struct vq_state fake_drv_state(const struct fake_drv *d, unsigned int q);
 /* --- honest queue work --- */
 
 /* Post n buffers (readable ones first) as one chain. Returns its head; -ENOSPC when descriptors are short. */
-int fake_drv_add(struct fake_drv *d, unsigned int q, const struct fake_buf *b, unsigned int n, enum fake_how how)
-	MUST_CHECK;
+int fake_drv_add(struct fake_drv *d, unsigned int q, const struct fake_buf *b, unsigned int n,
+		 enum fake_how how) MUST_CHECK;
 /* Notify if the device wants it for what was added since the last kick; returns whether it did. */
 bool fake_drv_kick(struct fake_drv *d, unsigned int q);
 /* The next used element, if any: its head (whose descriptors are free again) and length. False also for a bad head. */
@@ -107,7 +107,8 @@ bool fake_drv_used(struct fake_drv *d, unsigned int q, uint16_t *head, uint32_t 
 void fake_drv_want_irq(struct fake_drv *d, unsigned int q);
 void fake_drv_no_irq(struct fake_drv *d, unsigned int q);
 /* fake_drv_used(), running the loop for at most timeout_ms until there is one. */
-bool fake_drv_wait(struct fake_drv *d, unsigned int q, uint16_t *head, uint32_t *len, unsigned int timeout_ms) MUST_CHECK;
+bool fake_drv_wait(struct fake_drv *d, unsigned int q, uint16_t *head, uint32_t *len,
+		   unsigned int timeout_ms) MUST_CHECK;
 
 /*
  * One request: req_len bytes readable and up to resp_cap writable, in guest memory that is kept for the next call; add,

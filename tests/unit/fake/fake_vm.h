@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A machine without KVM for unit tests and fuzzers: guest RAM between guard pages, a bus with mmio slots, the event loop,
- * interrupt eventfds and a recorder of doorbells.
+ * A machine without KVM for unit tests and fuzzers: guest RAM between guard pages, a bus with mmio slots, the event
+ * loop, interrupt eventfds and a recorder of doorbells.
  *
  * fake_vm_init() makes FAKE_SLOTS empty slots; fill one with mmio_slot_fill(&vm.slot[n], dev) under the lock (or
  * fake_fill()), drive it with fake_drv.h, empty it with fake_empty(). One thread may do everything: fake_step() and
