@@ -152,6 +152,7 @@ check: all guest-programs unit $(fuzz_bin) deps-check deps-lab
 	@tests/tools/check $(B)
 
 check-long: all guest-programs unit $(fuzz_bin) deps-check deps-lab
+	+@$(MAKE) --no-print-directory STEPS=1 WERROR=$(WERROR) programs
 	@tests/tools/check --long $(B)
 
 check-san: deps-check

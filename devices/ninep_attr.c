@@ -106,9 +106,9 @@ static int set_size(struct ninep *np, struct ninep_fid *f, uint64_t size)
 }
 
 /*
- * Hosts before Linux 6.6 cannot chmod an O_PATH fd: open the file, or, when it is of a kind that is not opened or may not be read,
- * go by its name. A symlink put in its place just then would be followed, which the launcher's empty root and
- * detached tree keep inside.
+ * Hosts before Linux 6.6 cannot chmod an O_PATH fd: open the file, or, when it is of a kind that is not opened or may
+ * not be read, go by its name. A symlink put in its place just then would be followed, which the launcher's empty root
+ * and detached tree keep inside.
  */
 static int chmod_old(struct ninep *np, struct ninep_node *n, mode_t mode)
 {

@@ -22,15 +22,15 @@ struct ninep_xattr;
 
 struct ninep_fid {
 	uint8_t state;
-	bool write;   /* fd may be written to */
-	bool append;  /* every write goes to the end */
-	bool sync;    /* O_SYNC, */
-	bool dsync;   /* O_DSYNC: each write waits for the disk */
-	bool flocked; /* holds flock(), see ninep_lock.h */
+	bool write;      /* fd may be written to */
+	bool append;     /* every write goes to the end */
+	bool sync;       /* O_SYNC, */
+	bool dsync;      /* O_DSYNC: each write waits for the disk */
+	bool flocked;    /* holds flock(), see ninep_lock.h */
 	uint16_t locked; /* index + 1 of the file's locks when it has asked for one */
-	int fd;       /* open; -1 for the synthetic root too */
-	int donor;    /* an fd for the same file that another fid had open, or -1 */
-	uint32_t uid; /* the user of its attach; P9_NOID: the server's */
+	int fd;          /* open; -1 for the synthetic root too */
+	int donor;       /* an fd for the same file that another fid had open, or -1 */
+	uint32_t uid;    /* the user of its attach; P9_NOID: the server's */
 	struct ninep_node *node;
 	struct ninep_xattr *xattr;
 };

@@ -79,18 +79,19 @@ static void deny_dev_default(struct ninep *np)
 
 static unsigned int fd_limit(void)
 {
+	const unsigned int enough = NINEP_NODES_MAX + 2 * NINEP_FIDS_MAX; /* one for a node, two for a fid */
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > 2 * NINEP_NODES_MAX)
-		return 2 * NINEP_NODES_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0 || rl.rlim_cur > enough)
+		return enough;
 	return (unsigned int)(rl.rlim_cur / 4 * 3);
 }
 
 /* Whatever pages are touched stay few and small, and out of core files. */
 static struct ninep *ninep_map(void)
 {
-	void *p = mmap(NULL, sizeof(struct ninep), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		       0);
+	void *p = mmap(NULL, sizeof(struct ninep), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -144,15 +145,17 @@ static int export_error(struct err *e, unsigned int i, int r)
 {
 	switch (r) {
 	case -EINVAL:
-		return err_say(e, EINVAL,
-			       "9p: entry %u is not a directory, nor a regular file open for reading (an O_PATH fd of a "
-			       "file cannot be opened again: pass one opened O_RDWR or O_RDONLY)",
-			       i);
+		return err_say(
+			e, EINVAL,
+			"9p: entry %u is not a directory, nor a regular file open for reading (an O_PATH fd of a "
+			"file cannot be opened again: pass one opened O_RDWR or O_RDONLY)",
+			i);
 	case -EACCES:
-		return err_say(e, EACCES,
-			       "9p: entry %u lies on proc, sysfs, devtmpfs or another interface to the host's kernel, which "
-			       "is not shared: the guest has its own",
-			       i);
+		return err_say(
+			e, EACCES,
+			"9p: entry %u lies on proc, sysfs, devtmpfs or another interface to the host's kernel, which "
+			"is not shared: the guest has its own",
+			i);
 	default: return err_set(e, -r, "9p: entry %u", i);
 	}
 }

@@ -81,8 +81,9 @@ static size_t giov_span(const struct giov *g, size_t max)
 typedef ssize_t (*io_call)(int fd, const struct iovec *v, int n, off_t off, int flags);
 
 /*
- * len bytes between g and the file at off. Returns what was moved, less than len at the end of the file or after an error that
- * came later than the first byte; -errno. Empty entries make a call move nothing, so those are bounded apart.
+ * len bytes between g and the file at off. Returns what was moved, less than len at the end of the file or after an
+ * error that came later than the first byte; -errno. Empty entries make a call move nothing, so those are bounded
+ * apart.
  */
 static ssize_t io_run(io_call call, const struct ninep_fid *f, struct giov *g, size_t len, uint64_t off, int flags)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Order of work. To lock: the host first, over the whole range (what other owners in the guest hold there is of the same kind
- * or the guest's kernel would have refused), then the table. To unlock: the table first, then the host for the
- * parts that no range of the table covers any more.
+ * Order of work. To lock: the host first, over the whole range (what other owners in the guest hold there is of the
+ * same kind or the guest's kernel would have refused), then the table. To unlock: the table first, then the host for
+ * the parts that no range of the table covers any more.
  */
 #include "devices/ninep_lock.h"
 
@@ -147,7 +147,7 @@ static void owner_merge(struct ninep_locks *t, struct ninep_locked *l, struct ni
 
 	while ((r = range_at(t, *link)) != NULL) {
 		bool before = r->end != INT64_MAX && r->end + 1 == new->start;
-		bool after = new->end != INT64_MAX && new->end + 1 == r->start;
+		bool after = new->end != INT64_MAX &&new->end + 1 == r->start;
 
 		if (r->owner != new->owner || r->type != new->type || r->fid != new->fid || (!before && !after)) {
 			link = &r->next;
@@ -160,8 +160,8 @@ static void owner_merge(struct ninep_locks *t, struct ninep_locked *l, struct ni
 }
 
 /*
- * Unlock on the host the parts of [start, end] that no range covers. From a position: the next one that is free, then how
- * far it is free; at most one step a range and one more.
+ * Unlock on the host the parts of [start, end] that no range covers. From a position: the next one that is free, then
+ * how far it is free; at most one step a range and one more.
  */
 static void host_unlock_gaps(struct ninep_locks *t, const struct ninep_locked *l, int64_t start, int64_t end)
 {

@@ -2,12 +2,12 @@
 /*
  * Byte-range locks against everybody outside this guest: host processes and other VMs.
  *
- * Linux' client takes a lock in the guest first, so guest processes are arbitrated there, by owner, with POSIX rules. What
- * is left to the server is one holder, the guest. So each locked file has one open file description of its own, on
- * which open-file-description locks (F_OFD_SETLK) are held for the guest as a whole, and a table of who in the guest holds
- * what (owner: proc_id), so that an unlock gives up only what nobody else in the guest needs.
- * A lock per fid would be wrong twice: a process may lock by one descriptor and unlock by another (sqlite does), and
- * the close of an inherited descriptor in a child would drop its parent's lock.
+ * Linux' client takes a lock in the guest first, so guest processes are arbitrated there, by owner, with POSIX rules.
+ * What is left to the server is one holder, the guest. So each locked file has one open file description of its own, on
+ * which open-file-description locks (F_OFD_SETLK) are held for the guest as a whole, and a table of who in the guest
+ * holds what (owner: proc_id), so that an unlock gives up only what nobody else in the guest needs. A lock per fid
+ * would be wrong twice: a process may lock by one descriptor and unlock by another (sqlite does), and the close of an
+ * inherited descriptor in a child would drop its parent's lock.
  *
  * flock() arrives as a lock too, of the whole file. One that the fid's access mode does not allow as a byte-range lock
  * (LOCK_EX on a file opened for reading) can only be flock(), and becomes flock() on the host.
@@ -23,7 +23,7 @@ struct ninep_range {
 	uint16_t next; /* of the same file, or in the free list: index + 1, 0: end */
 	uint8_t type;  /* P9_LOCK_RD or P9_LOCK_WR */
 	uint32_t owner;
-	uint32_t fid; /* through which it was taken */
+	uint32_t fid;       /* through which it was taken */
 	int64_t start, end; /* inclusive */
 };
 

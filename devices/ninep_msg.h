@@ -3,8 +3,8 @@
  * 9P2000.L on the wire: message numbers, requests from bytes, the compound parts of replies to bytes. Pure functions.
  *
  * A request is decoded from a private copy (the payload of Twrite stays where it is). After ninep_decode() returned 0
- * every byte of the message was used once, and every name is one component: 1 to 255 bytes, without '/' and NUL, not "."
- * and, except in a walk, not "..".
+ * every byte of the message was used once, and every name is one component: 1 to 255 bytes, without '/' and NUL, not
+ * "." and, except in a walk, not "..".
  */
 #ifndef KVMBOX_NINEP_MSG_H
 #define KVMBOX_NINEP_MSG_H
@@ -66,7 +66,8 @@ enum {
 #define P9_O_DIRECTORY 00200000U
 #define P9_O_NOATIME   01000000U
 #define P9_O_SYNC      04000000U
-#define P9_O_KNOWN     07777703U /* with NOCTTY, NONBLOCK, FASYNC, DIRECT, LARGEFILE, NOFOLLOW, CLOEXEC: no meaning here */
+#define P9_O_KNOWN     07777703U /* with NOCTTY, NONBLOCK, FASYNC, DIRECT, LARGEFILE, NOFOLLOW, CLOEXEC: no meaning here \
+				  */
 
 #define P9_AT_REMOVEDIR 0x200U
 
@@ -116,16 +117,16 @@ struct ninep_msg {
 	uint64_t off;  /* start of a lock */
 	uint64_t size; /* length of a lock, size of an xattr, Tsetattr */
 	struct ninep_time atime, mtime;
-	bool known;           /* Tversion: it was "9P2000.L"; Tattach: the tree's name was "" or "/" */
-	unsigned int n;       /* names */
-	int name_error;       /* of the first name that is none */
+	bool known;     /* Tversion: it was "9P2000.L"; Tattach: the tree's name was "" or "/" */
+	unsigned int n; /* names */
+	int name_error; /* of the first name that is none */
 	char name[P9_WALK_MAX][NINEP_NAME_MAX + 1]; /* also the name of an xattr, which may be "" */
 	char target[P9_TARGET_MAX];
 };
 
 /*
- * The body of a request after its head. 0; -EOPNOTSUPP for a type that is not served; -EPROTO when short or with bytes left;
- * -EINVAL or -ENAMETOOLONG when only a name is wrong.
+ * The body of a request after its head. 0; -EOPNOTSUPP for a type that is not served; -EPROTO when short or with bytes
+ * left; -EINVAL or -ENAMETOOLONG when only a name is wrong.
  */
 int ninep_decode(struct ninep_msg *m, struct rd *r) MUST_CHECK;
 

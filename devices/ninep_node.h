@@ -9,8 +9,8 @@
  *                    '- "passwd" (O_PATH)       for "..", is there as long as the child
  *
  * Why a name is kept: an O_PATH fd cannot be opened for reading without /proc, and file handles are not used (see
- * ninep.h). So a file is opened by name in its parent and compared with the node's own fd: device, inode and mount must be
- * the same, else ESTALE. The guest's own renames move nodes along, its unlinks make them nameless ("named" is
+ * ninep.h). So a file is opened by name in its parent and compared with the node's own fd: device, inode and mount must
+ * be the same, else ESTALE. The guest's own renames move nodes along, its unlinks make them nameless ("named" is
  * false); a nameless file can be opened only through a donor, an fd that is open for it already: fids made from an
  * open fid keep one, and so has an entry that is a single file.
  *
@@ -29,22 +29,22 @@
 #define NINEP_NODE_BUCKETS 8192
 
 struct ninep_node {
-	int fd;        /* O_PATH | O_NOFOLLOW; -1: the synthetic root */
-	bool own_fd;   /* else the entry's */
-	bool io_fd;    /* the entry's fd is open for I/O */
-	bool ro;       /* of its entry */
-	bool named;    /* (parent, name) is in the hash and is believed to name this file */
-	uint16_t mode; /* the type part only */
-	uint16_t entry; /* the entry it lies in; nothing is moved or linked from one to another */
-	uint32_t refs; /* fids and child nodes; 0: free */
-	uint64_t dev, ino, mnt; /* identity, renewed when it seems to differ (overlayfs' copy up) */
+	int fd;                    /* O_PATH | O_NOFOLLOW; -1: the synthetic root */
+	bool own_fd;               /* else the entry's */
+	bool io_fd;                /* the entry's fd is open for I/O */
+	bool ro;                   /* of its entry */
+	bool named;                /* (parent, name) is in the hash and is believed to name this file */
+	uint16_t mode;             /* the type part only */
+	uint16_t entry;            /* the entry it lies in; nothing is moved or linked from one to another */
+	uint32_t refs;             /* fids and child nodes; 0: free */
+	uint64_t dev, ino, mnt;    /* identity, renewed when it seems to differ (overlayfs' copy up) */
 	struct ninep_node *parent; /* the root's is itself */
-	uint32_t next; /* in the hash bucket, or in the free list: index + 1, 0: end */
+	uint32_t next;             /* in the hash bucket, or in the free list: index + 1, 0: end */
 	char name[NINEP_NAME_MAX + 1];
 };
 
 struct ninep_nodes {
-	uint32_t used;  /* nodes ever taken: those above were never touched */
+	uint32_t used; /* nodes ever taken: those above were never touched */
 	uint32_t live;
 	uint64_t seed;
 	uint32_t free;
@@ -62,8 +62,8 @@ void ninep_nodes_reset(struct ninep *np);                    /* drop all; no fid
 int ninep_node_root(struct ninep *np, struct ninep_node **out, struct statx *st) MUST_CHECK;
 
 /*
- * The file called name (one checked component, or "..") in d, with a reference; *st is its state now. -ENOTDIR, -ENOENT,
- * -EACCES (a refused file system), -ENFILE, -EMFILE, -errno.
+ * The file called name (one checked component, or "..") in d, with a reference; *st is its state now. -ENOTDIR,
+ * -ENOENT, -EACCES (a refused file system), -ENFILE, -EMFILE, -errno.
  */
 int ninep_node_walk(struct ninep *np, struct ninep_node *d, const char *name, struct ninep_node **out,
 		    struct statx *st) MUST_CHECK;
@@ -72,8 +72,9 @@ int ninep_node_walk(struct ninep *np, struct ninep_node *d, const char *name, st
 int ninep_node_stat(struct ninep *np, const struct ninep_node *n, struct statx *st) MUST_CHECK;
 
 /*
- * Open the node's file: flags are the host's O_ACCMODE and O_NOATIME. donor is an fd open for the same file, or -1. Returns
- * an fd with *st of it, -ENXIO (neither regular nor a directory), -ELOOP (symlink), -EISDIR, -ESTALE, -EMFILE, -errno.
+ * Open the node's file: flags are the host's O_ACCMODE and O_NOATIME. donor is an fd open for the same file, or -1.
+ * Returns an fd with *st of it, -ENXIO (neither regular nor a directory), -ELOOP (symlink), -EISDIR, -ESTALE, -EMFILE,
+ * -errno.
  */
 int ninep_node_open(struct ninep *np, struct ninep_node *n, int flags, int donor, struct statx *st) MUST_CHECK;
 

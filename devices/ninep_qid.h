@@ -2,10 +2,10 @@
 /*
  * qids: one 64-bit path for each file of all the host's file systems that a server shows, never two files with one.
  *
- * path = index << 48 | the low 48 bits of the inode number, where the index stands for a pair (st_dev, the upper 16 bits
- * of the inode number) and is given out at first sight. Upper bits are common: overlayfs puts its layer there. Index 0 is the
- * synthetic root's. When all indices are taken (a FUSE file system with random 64-bit numbers) new pairs get -ENFILE.
- * An index is never given back: a path means the same file as long as the server lives.
+ * path = index << 48 | the low 48 bits of the inode number, where the index stands for a pair (st_dev, the upper 16
+ * bits of the inode number) and is given out at first sight. Upper bits are common: overlayfs puts its layer there.
+ * Index 0 is the synthetic root's. When all indices are taken (a FUSE file system with random 64-bit numbers) new pairs
+ * get -ENFILE. An index is never given back: a path means the same file as long as the server lives.
  *
  * version changes with the file's times and is never 0, which would turn off all caching in Linux' client.
  * Threads: the worker.

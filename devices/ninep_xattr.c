@@ -46,7 +46,8 @@ void ninep_xattr_free(struct ninep *np, struct ninep_xattr *x)
 	if (x == NULL)
 		return;
 	if (x->size > sizeof(np->xattrs.pool[0]) / 16)
-		(void)madvise(x->value, NINEP_XATTR_SIZE, MADV_DONTNEED); /* large values are rare: give the pages back */
+		(void)madvise(x->value, NINEP_XATTR_SIZE,
+			      MADV_DONTNEED); /* large values are rare: give the pages back */
 	x->next = np->xattrs.free;
 	np->xattrs.free = x;
 	np->xattrs.live--;

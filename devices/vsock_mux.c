@@ -467,7 +467,6 @@ void vsock_mux_free(struct vsock_mux *m)
 	if (m == NULL)
 		return;
 	/* First, or a freed slot would watch it again. */
-	m->listen_off = false;
 	loop_del(m->loop, m->listen_id);
 	for (i = 0; i < m->used; i++)
 		if (m->conn[i].state != VC_FREE)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/random.h>
 #include <linux/vm_sockets.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,15 @@ static int detached(const char *type)
 		return -errno;
 	mnt = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	return mnt < 0 ? -errno : mnt;
+}
+
+/* A container that gets no network namespace of its own uses the machine's. */
+static int loopback_up(struct err *e)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	autofd s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return s >= 0 && ioctl(s, SIOCSIFFLAGS, &lo) == 0 ? 0 : err_set(e, errno, "bring up lo");
 }
 
 /* --- the host --- */
@@ -286,6 +296,9 @@ int guestos_boot(struct guestos *g, struct err *e)
 		return err_set(e, -g->cgroup, "mount cgroup2");
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return err_set(e, errno, "raise the limit of open files");
+	r = loopback_up(e);
+	if (r < 0)
+		return r;
 	g->listener = vsock_listen(e);
 	if (g->listener < 0)
 		return g->listener;

@@ -23,7 +23,7 @@ struct guestos {
 
 extern const struct server_ops guestos_ops; /* ctx: struct guestos */
 
-/* Descriptors 0-2, the log, the root, 9p, proc, cgroup2, the listener, the control connection: in this order. */
+/* Descriptors 0-2, the log, the root, 9p, proc, cgroup2, lo, the listener, the control connection: in this order. */
 int guestos_boot(struct guestos *g, struct err *e) MUST_CHECK;
 
 struct server_config guestos_server_config(struct guestos *g);

@@ -392,8 +392,8 @@ static void on_sigchld(struct ev *ev, uint32_t events)
 
 /* --- the loop --- */
 
-/* Dispositions that a container's process inherits are all the default; a broken pipe is seen as EPIPE. */
-static int take_signals(sigset_t *old)
+/* Dispositions that a container's process inherits are all the default; a broken pipe is seen as EPIPE. For good. */
+static int take_signals(void)
 {
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t set;
@@ -404,7 +404,7 @@ static int take_signals(sigset_t *old)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGPIPE);
-	if (sigprocmask(SIG_BLOCK, &set, old) < 0)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	(void)sigdelset(&set, SIGPIPE);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -467,7 +467,6 @@ enum server_end server_run(const struct server_config *cfg)
 {
 	struct agent *a = calloc(1, sizeof(*a));
 	enum server_end end = SERVER_BROKEN;
-	sigset_t old;
 	int r;
 
 	if (a == NULL)
@@ -480,7 +479,7 @@ enum server_end server_run(const struct server_config *cfg)
 		return SERVER_BROKEN;
 	}
 	stream_set_init(&a->streams, &a->loop, &process_stream_ops, a);
-	r = take_signals(&old);
+	r = take_signals();
 	if (r >= 0) {
 		a->sigchld.fd = r;
 		r = serve(a);
@@ -491,10 +490,8 @@ enum server_end server_run(const struct server_config *cfg)
 		end = a->end;
 	process_kill_all(a);
 	stream_set_fini(&a->streams);
-	if (a->sigchld.fd >= 0) {
+	if (a->sigchld.fd >= 0)
 		await_the_dead(a->sigchld.fd);
-		(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	}
 	fd_close(&a->sigchld.fd);
 	evloop_fini(&a->loop);
 	free(a->frame);

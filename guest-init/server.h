@@ -40,7 +40,10 @@ enum server_end {
 	SERVER_BROKEN,   /* it sent what is no frame, or the loop failed: see the log */
 };
 
-/* Sends HELLO, then serves. Closes nothing of the configuration's. All processes are dead when it returns. */
+/*
+ * Sends HELLO, then serves. Closes nothing of the configuration's; leaves SIGCHLD and SIGPIPE blocked. All processes
+ * are dead when it returns.
+ */
 enum server_end server_run(const struct server_config *cfg);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/base/fdio.h"
@@ -74,26 +75,27 @@ bool userinfo_home(const char *text, size_t len, uid_t uid, char *home, size_t c
 	return false;
 }
 
+static int faccessat2_empty(int fd)
+{
+	return (int)syscall(SYS_faccessat2, fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH);
+}
+
+/* No stat() here and below: over 9p each is a question to the host, and a start waits for the answer. */
 void userinfo_home_of(uid_t uid, char *home, size_t cap)
 {
 	autofd fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	char *text = NULL;
-	struct stat st;
-	ssize_t n = -1;
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END); /* fails for a fifo, is 0 for what has no size */
+	size_t want = size < 0 ? 0 : (size_t)min_u64((uint64_t)size, PASSWD_MAX);
+	char *text = want == 0 ? NULL : malloc(want);
+	ssize_t n = text == NULL ? -1 : pread_full(fd, text, want, 0);
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		size_t want = (size_t)min_u64((uint64_t)st.st_size, PASSWD_MAX);
-
-		text = malloc(want + 1);
-		n = text == NULL ? -1 : read_full(fd, text, want);
-	}
 	if (n < 0 || !userinfo_home(text, (size_t)n, uid, home, cap))
 		(void)snprintf(home, cap, "/");
 	free(text);
 }
 
-/* 0 when execve() may succeed on it, otherwise the errno that says why not */
-static int executable(const char *path)
+/* As executable(), for a process that may have no descriptor more. */
+static int executable_by_path(const char *path)
 {
 	struct stat st;
 
@@ -102,6 +104,20 @@ static int executable(const char *path)
 	if (S_ISDIR(st.st_mode))
 		return EISDIR;
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+/* 0 when execve() may succeed on it, otherwise the errno that says why not. One walk to it, whatever it is. */
+static int executable(const char *path)
+{
+	autofd fd = open(path, O_PATH | O_CLOEXEC);
+	autofd dir = -1;
+
+	if (fd < 0)
+		return errno == EMFILE ? executable_by_path(path) : errno;
+	if (faccessat2_empty(fd) < 0)
+		return errno;
+	dir = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? 0 : EISDIR;
 }
 
 static int find_failed(const char *name, int code, struct err *e)

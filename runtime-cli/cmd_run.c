@@ -110,6 +110,8 @@ static int destroy_behind(void *arg)
 		return 1;
 	if (spawn_close_others(keep, ARRAY_SIZE(keep)) < 0)
 		return 1;
+	if (state_lock(&c->state, c->rootfd, &e) < 0) /* deleted meanwhile */
+		return 0;
 	return container_destroy(&c->state, c->rootfd, &e) < 0 ? 1 : 0;
 }
 

@@ -250,10 +250,6 @@ static int bring_up(struct launch *l, const struct create_opts *o, struct contai
 	autofd cgroup = -1;
 	int r;
 
-	r = state_save(&c->state, e);
-	if (r < 0)
-		return r;
-	step("cli:state");
 	cgroup = cgroup_make(c->state.cgroup, e);
 	if (cgroup < 0)
 		return cgroup;
@@ -336,8 +332,11 @@ static int create_from(const struct create_opts *o, struct container *c, const c
 	if (r == 0)
 		r = reserve(c, o, bundle, e);
 	if (r == 0) {
-		step("cli:reserved");
+		/* at once: whoever finds the folder locked must be able to find who holds it */
 		r = fill_state(&c->state, spec, &plan, bundle, e);
+		if (r == 0)
+			r = state_save(&c->state, e);
+		step("cli:reserved");
 		if (r == 0)
 			r = bring_up(&l, o, c, e);
 		if (r < 0)
@@ -385,7 +384,10 @@ int create_commit(struct container *c, bool start, struct err *e)
 		step("cli:before-start");
 	if (send(c->commit, word, strlen(word), MSG_NOSIGNAL) < 0)
 		return message_error(c, (char[]){ "" }, e);
-	return start ? wait_message(c, "started", e) : 0;
+	if (start && wait_message(c, "started", e) < 0)
+		return -e->code;
+	state_unlock(&c->state);
+	return 0;
 }
 
 void container_fini(struct container *c)

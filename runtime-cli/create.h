@@ -36,7 +36,7 @@ int create_parse(struct create_opts *o, bool run, int argc, char **argv, struct 
  */
 int create_container(const struct cli *cli, const struct create_opts *o, struct container *c, struct err *e) MUST_CHECK;
 
-/* Let the container outlive this process; with start: start its process and wait for the answer. */
+/* Let the container outlive this process; with start: start its process and wait for the answer. Unlocks the state. */
 int create_commit(struct container *c, bool start, struct err *e) MUST_CHECK;
 
 /* After a failure, or instead of a commit: end it and remove what is left; says so when that fails. */

@@ -229,6 +229,11 @@ int state_lock(struct state *s, int rootfd, struct err *e)
 	return read_state(s, e);
 }
 
+void state_unlock(const struct state *s)
+{
+	(void)flock(s->dir, LOCK_UN);
+}
+
 static struct json_object *proc_json(const struct proc *p)
 {
 	struct json_object *o = json_object_new_object();

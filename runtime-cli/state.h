@@ -60,6 +60,9 @@ int state_lock(struct state *s, int rootfd, struct err *e) MUST_CHECK;
 /* The same without waiting: -EWOULDBLOCK when another command holds it. */
 int state_trylock(struct state *s) MUST_CHECK;
 
+/* Let other commands at it; the folder stays open. */
+void state_unlock(const struct state *s);
+
 int state_save(const struct state *s, struct err *e) MUST_CHECK;
 
 enum status state_status(const struct state *s);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A request's way: notify (device lock) takes a slot and pops a chain into it -> run (worker) answers it -> done (device
- * lock) pushes it and frees the slot. With no slot free nothing is popped; done() looks at the ring again.
+ * A request's way: notify (device lock) takes a slot and pops a chain into it -> run (worker) answers it -> done
+ * (device lock) pushes it and frees the slot. With no slot free nothing is popped; done() looks at the ring again.
  *
  * Reset: no more chains are popped; when the last work in progress is done, a work of its own ends the 9p session on
  * the worker, and then the reset is. The transport has reset the queue meanwhile, so pushes of that time are dropped.
@@ -32,8 +32,8 @@ struct virtio_p9 {
 	/* device lock */
 	struct p9_request *free;
 	unsigned int in_flight;
-	unsigned int done;      /* works whose done() has run, modulo 2^32 */
-	bool session;           /* the server has seen a request since the last reset */
+	unsigned int done; /* works whose done() has run, modulo 2^32 */
+	bool session;      /* the server has seen a request since the last reset */
 	bool resetting;
 	struct work reset_work;
 	_Atomic unsigned int ran; /* works whose run() has ended: written by the worker, read by the loop */

@@ -4,8 +4,8 @@
  * mount tag in the config space.
  *
  * Chains go as they are to one worker thread that owns the 9p server; the loop gives them back. At most
- * P9_REQUESTS_MAX are out at a time, the rest waits in the ring. A reset waits for requests in progress and ends the session,
- * so that a guest's fds and locks do not outlive its driver.
+ * P9_REQUESTS_MAX are out at a time, the rest waits in the ring. A reset waits for requests in progress and ends the
+ * session, so that a guest's fds and locks do not outlive its driver.
  *
  * Threads: as virtio.h; virtio_p9_new() and virtio_p9_free() without the device lock.
  */

@@ -204,7 +204,6 @@ static int vsock_reset(struct virtio_dev *d)
 {
 	struct virtio_vsock *v = container_of(d, struct virtio_vsock, dev);
 
-	loop_set_timer(d->loop, v->again, 0);
 	vsock_mux_reset(v->mux);
 	return 0;
 }

@@ -153,7 +153,10 @@ static int ctl_klog(void *ctx, struct err *e)
 
 static void ctl_hangup(void *ctx)
 {
-	vm_end(ctx, END_KILLED, "the launcher is gone");
+	struct vm *vm = ctx;
+
+	vm->at_once = true;
+	vm_end(vm, END_KILLED, "the launcher is gone");
 }
 
 static const struct control_ops control_ops = {
@@ -169,8 +172,10 @@ static void signal_ready(void *arg, uint32_t events UNUSED)
 	struct vm *vm = arg;
 	struct signalfd_siginfo si;
 
-	if (read(vm->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		vm_end(vm, END_KILLED, "signal %u", si.ssi_signo);
+	if (read(vm->signal_fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	vm->at_once = true;
+	vm_end(vm, END_KILLED, "signal %u", si.ssi_signo);
 }
 
 /* All signals wait; those that ask for the end are read by the loop. */
@@ -347,13 +352,13 @@ static void tell_death(struct vm *vm, const char *how)
 		log_error("vm", "the guest's kernel log is empty");
 }
 
-/* What the guest handed over before its end still reaches its readers. */
+/* What the guest handed over before its end still reaches its readers, unless we are told to go. */
 static void drain(struct vm *vm)
 {
 	unsigned int i, left;
 	int n;
 
-	for (i = 0; i < DRAIN_STEPS; i++) {
+	for (i = 0; i < DRAIN_STEPS && !vm->at_once; i++) {
 		unsigned int s;
 
 		for (s = 0, left = 0; s < MACHINE_SLOTS; s++)
@@ -363,7 +368,7 @@ static void drain(struct vm *vm)
 		if (n < 0 || (n == 0 && left == 0))
 			break;
 	}
-	if (vm->cfg->console)
+	if (vm->cfg->console && !vm->at_once)
 		serial_flush(&vm->serial, CONSOLE_FLUSH_MS);
 }
 
@@ -387,8 +392,7 @@ int vm_finish(struct vm *vm)
 	struct err e = { 0 };
 	bool panicked = false;
 
-	if (kind != END_KILLED)
-		drain(vm);
+	drain(vm);
 	/* A kernel without the power port panics and then resets. */
 	if ((kind == END_RESET && vm->legacy_reset) || kind == END_TRIPLE_FAULT)
 		if (vm_klog(vm, DEATH_LINES, &panicked, &e) >= 0 && panicked)

@@ -64,6 +64,7 @@ struct vm {
 	unsigned int cpus;
 	struct vcpu vcpu[CONFIG_CPUS_MAX];
 
+	bool at_once;      /* a signal came or the launcher hung up: nothing is delivered any more */
 	enum end_kind end; /* device lock; read by vcpu threads without it */
 	bool legacy_reset; /* the reset came by the keyboard controller: a kernel without the power port may have
 			      panicked */

@@ -173,12 +173,12 @@ static void op_handshake(uint32_t val)
 
 static void op_post(const struct op *op)
 {
-	uint64_t at = FAKE_RAM0 + 0x1000 * (op->off % FAKE_DEV_QUEUES);
+	uint64_t at = FAKE_RAM0 + 0x1000ULL * (op->off % FAKE_DEV_QUEUES);
 	uint16_t idx, head = (uint16_t)(op->val % (QSIZE + 1));
 	uint8_t *avail = fake_ptr(&vm, at + 0x100, 0x100);
 
 	memcpy(&idx, avail + 2, 2);
-	memcpy(avail + 4 + 2U * (idx % QSIZE), &head, 2);
+	memcpy(avail + 4 + sizeof(head) * (idx % QSIZE), &head, 2);
 	idx++;
 	memcpy(avail + 2, &idx, 2);
 	fake_notify(&vm, SLOT, op->off % FAKE_DEV_QUEUES);

@@ -2,11 +2,11 @@
 /*
  * The 9p server, with a temporary directory to serve and a canary beside it.
  *
- * Input: a byte that picks a server, then steps: type[1] len[2] body[len]. A step is a request of that type (size and tag are
- * put in front), or, from type 240 on, something the host does: see host_step() and raw_step().
+ * Input: a byte that picks a server, then steps: type[1] len[2] body[len]. A step is a request of that type (size and
+ * tag are put in front), or, from type 240 on, something the host does: see host_step() and raw_step().
  *
- * Servers: 0 plain, 1 plain and read-only, 2 synthetic, 3 with hardly any fds to use, 4 as on an old host, 5 synthetic behind
- * the virtio device and a queue.
+ * Servers: 0 plain, 1 plain and read-only, 2 synthetic, 3 with hardly any fds to use, 4 as on an old host, 5 synthetic
+ * behind the virtio device and a queue.
  *
  * Oracles: a reply is whole, of the request's type or an error, carries its tag, says its own length and keeps to the
  * room there was; only a request without a head, or without room, goes unanswered. Whatever was asked, the canary is
@@ -27,12 +27,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) { \
-			(void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort(); \
-		} \
+#define CHECK(cond)                                                                                                    \
+	do {                                                                                                           \
+		if (!(cond)) {                                                                                         \
+			(void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                               \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 enum { PLAIN, READ_ONLY, SYNTHETIC, FEW_FDS, OLD_HOST, VIRTIO, SERVERS };
@@ -253,8 +253,13 @@ static void add_entry_step(unsigned int kind, uint8_t what)
 	static const struct {
 		const char *path;
 		int flags;
-	} kinds[] = { { "root", O_PATH }, { "single", O_RDONLY }, { "single", O_PATH }, { "single", O_WRONLY },
-		      { "/proc/self", O_PATH }, { "root/p", O_PATH }, { "root/p", O_RDONLY | O_NONBLOCK } };
+	} kinds[] = { { "root", O_PATH },
+		      { "single", O_RDONLY },
+		      { "single", O_PATH },
+		      { "single", O_WRONLY },
+		      { "/proc/self", O_PATH },
+		      { "root/p", O_PATH },
+		      { "root/p", O_RDONLY | O_NONBLOCK } };
 	int fd;
 
 	if (entries > 20)
@@ -336,7 +341,10 @@ static void begin(unsigned int kind)
 	if (kind == VIRTIO)
 		probe();
 	/* a session, attached as fid 0 by user 0 */
-	step(kind, P9_TVERSION, (const uint8_t *)"\0\x40\0\0\x8\0" "9P2000.L", 14);
+	step(kind, P9_TVERSION,
+	     (const uint8_t *)"\0\x40\0\0\x8\0"
+			      "9P2000.L",
+	     14);
 	step(kind, P9_TATTACH, (const uint8_t *)"\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0", 16);
 }
 

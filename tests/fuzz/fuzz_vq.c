@@ -274,7 +274,7 @@ static void guest_post(uint8_t head)
 	if (!q.st.ready)
 		return;
 	idx = ref_u16(st.avail_gpa + 2);
-	memcpy(ram + (st.avail_gpa - RAM_GPA) + 4 + 2U * (idx % st.size), &h, 2);
+	memcpy(ram + (st.avail_gpa - RAM_GPA) + 4 + sizeof(h) * (idx % st.size), &h, 2);
 	idx++;
 	memcpy(ram + (st.avail_gpa - RAM_GPA) + 2, &idx, 2);
 }

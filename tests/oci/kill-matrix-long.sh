@@ -42,6 +42,8 @@ one() {
 	vmm) pid=$(by_name kvmbox-vmm | head -1) ;;
 	esac
 	[ -n "${pid:-}" ] && [ "$pid" != 0 ] && kill -9 $pid 2>/dev/null
+	# one delete waits for another, so a stopped one has to go first
+	[[ $step != delete:* ]] || kill -9 $cli 2>/dev/null
 	"$kvmbox" delete --force kill
 	local status=$?
 	wait $cli 2>/dev/null

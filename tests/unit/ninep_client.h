@@ -26,18 +26,18 @@
 #define NC_MAX (600 * 1024)
 
 /* ck_assert() writes a line to a file each time it holds: too slow for what every request checks. */
-#define NC_CHECK(cond) \
-	do { \
-		if (!(cond)) \
-			ck_abort_msg("%s:%d: %s", __FILE__, __LINE__, #cond); \
+#define NC_CHECK(cond)                                                                                                 \
+	do {                                                                                                           \
+		if (!(cond))                                                                                           \
+			ck_abort_msg("%s:%d: %s", __FILE__, __LINE__, #cond);                                          \
 	} while (0)
 
 struct nc {
 	struct ninep *np;
 	struct wr w;
-	struct rd r;       /* the last reply's body */
-	size_t resp_len;   /* the last reply, whole */
-	size_t resp_cap;   /* room to offer */
+	struct rd r;     /* the last reply's body */
+	size_t resp_len; /* the last reply, whole */
+	size_t resp_cap; /* room to offer */
 	uint16_t tag;
 	uint8_t *req;
 	uint8_t *resp;

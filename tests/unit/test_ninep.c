@@ -389,7 +389,8 @@ static unsigned int count_names(uint32_t fid)
 
 START_TEST(test_the_synthetic_root_lists_its_entries_and_takes_more)
 {
-	static const char *const none[] = { "1", "00", "01", "-1", "0x0", " 0", "4294967296", "99999999999999999999", "a" };
+	static const char *const none[] = { "1", "00", "01", "-1", "0x0", " 0", "4294967296", "99999999999999999999",
+					    "a" };
 	struct nc_attr a, b;
 	size_t i;
 

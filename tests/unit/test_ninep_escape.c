@@ -2,7 +2,8 @@
 /*
  * devices/ninep: nothing outside the served tree can be reached, whatever is in it, mounted in it or swapped in it.
  *
- * Beside the served tree lies a canary that is checked after every test (ninep_client.h). What needs mounts runs only as root.
+ * Beside the served tree lies a canary that is checked after every test (ninep_client.h). What needs mounts runs only
+ * as root.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -163,7 +164,8 @@ static void swap_material(void)
 	ck_assert_int_eq(symlinkat("../outside", t.root, "dirlink"), 0);
 }
 
-/* Everything that goes by name, on a name that changes its meaning all the time. Results don't matter, the canary does. */
+/* Everything that goes by name, on a name that changes its meaning all the time. Results don't matter, the canary does.
+ */
 static void attack_file(bool opened_kinds_only)
 {
 	struct nc_attr a = { .mode = 0777, .uid = 4242, .gid = 4242, .size = 0, .mtime = 1 };
@@ -186,7 +188,8 @@ static void attack_file(bool opened_kinds_only)
 			struct stat st;
 
 			/* never a second name of the canary */
-			NC_CHECK(fstatat(t.root, "linked", &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_ino != t.canary.st_ino);
+			NC_CHECK(fstatat(t.root, "linked", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+				 st.st_ino != t.canary.st_ino);
 			(void)nc_unlinkat(&c, 0, "linked", 0);
 		}
 		if (nc_lopen(&c, 1, P9_O_RDWR | P9_O_TRUNC) == 0)
@@ -315,9 +318,9 @@ static void umount_in(const char *name)
 
 START_TEST(test_a_walk_does_not_enter_the_kernels_file_systems)
 {
-	static const char *const types[] = { "proc",   "sysfs",	     "devpts",	    "mqueue", "debugfs",  "tracefs",
-					     "cgroup2", "securityfs", "bpf",	    "pstore", "configfs", "binfmt_misc",
-					     "fusectl", "devtmpfs" };
+	static const char *const types[] = { "proc",     "sysfs",       "devpts",     "mqueue",  "debugfs",
+					     "tracefs",  "cgroup2",     "securityfs", "bpf",     "pstore",
+					     "configfs", "binfmt_misc", "fusectl",    "devtmpfs" };
 	unsigned int tried = 0;
 	size_t i;
 
@@ -436,7 +439,8 @@ START_TEST(test_a_detached_tree_serves_without_its_later_mounts)
 							 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
 								 AT_RECURSIVE) };
 	ck_assert_int_ge(entry.fd, 0);
-	ck_assert_int_eq(syscall(SYS_mount_setattr, entry.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)), 0);
+	ck_assert_int_eq(syscall(SYS_mount_setattr, entry.fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)),
+			 0);
 	ck_assert_int_eq(mount_in("proc", "dir"), 0);
 	ninep_free(c.np);
 	ck_assert_int_eq(ninep_new(&c.np, &cfg, &e), 0);

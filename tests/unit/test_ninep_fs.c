@@ -74,59 +74,83 @@ START_TEST(test_a_write_is_in_the_file_when_its_reply_is_there)
 }
 END_TEST
 
-/* One request over more segments than one call takes, of odd sizes and some empty, both ways */
+#define SPREAD_LEN  300000
+#define SPREAD_SEGS 150
+#define SPREAD_GAP  8
+
+static uint8_t spread[SPREAD_LEN + (SPREAD_SEGS + 60) * SPREAD_GAP];
+
+/* len bytes as pieces of odd sizes that do not touch each other, with empty ones in a row among them; their number */
+static unsigned int spread_over(struct iovec *v, size_t len)
+{
+	unsigned int i, n = 0;
+	size_t at = 0;
+
+	for (i = 0; i < SPREAD_SEGS && at < len; i++) {
+		size_t part = i + 1 == SPREAD_SEGS ? len - at : min_size(len - at, 1 + i * 37 % 4001);
+
+		if (i == 20)
+			for (; n < 60; n++)
+				v[n] = (struct iovec){ spread, 0 };
+		v[n++] = (struct iovec){ spread + at + i * SPREAD_GAP, part };
+		at += part;
+	}
+	return n;
+}
+
+static void spread_copy(const struct iovec *v, unsigned int n, uint8_t *flat, bool in)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; flat += v[i].iov_len, i++) {
+		if (v[i].iov_len == 0)
+			continue;
+		memcpy(in ? v[i].iov_base : flat, in ? flat : v[i].iov_base, v[i].iov_len);
+	}
+}
+
+/* One request over more segments than one call takes, both ways */
 START_TEST(test_payload_moves_over_any_number_of_segments)
 {
-	enum { LEN = 300000, SEGS = 150 };
-	static uint8_t data[LEN], back[LEN + 64];
-	struct iovec v[SEGS + 60];
+	static uint8_t data[SPREAD_LEN], back[SPREAD_LEN];
+	struct iovec v[SPREAD_SEGS + 61];
 	struct giov req, resp;
-	unsigned int i, n = 0;
-	size_t at = 0, out;
+	unsigned int i, n;
 
 	up();
-	for (i = 0; i < LEN; i++)
+	for (i = 0; i < SPREAD_LEN; i++)
 		data[i] = (uint8_t)(i * 7 + i / 251);
 	ck_assert_int_eq(nc_walk(&c, 0, 1, ""), 0);
 	ck_assert_int_eq(nc_lcreate(&c, 1, "big", 2, 0600, P9_NOID), 0);
 	nc_begin(&c, P9_TWRITE);
 	nc_u32(&c, 1);
 	nc_u64(&c, 5);
-	nc_u32(&c, LEN);
-	wr_patch_u32(&c.w, 0, P9_WRITE_HEAD + LEN);
-	v[n++] = (struct iovec){ c.req, P9_WRITE_HEAD };
-	for (i = 0; i < SEGS && at < LEN; i++) {
-		size_t len = i + 1 == SEGS ? LEN - at : min_size(LEN - at, 1 + i * 37 % 4001);
-
-		if (i == 20)
-			for (; n < 60; n++)
-				v[n] = (struct iovec){ data, 0 };
-		v[n++] = (struct iovec){ data + at, len };
-		at += len;
-	}
-	req = giov_init(v, n);
+	nc_u32(&c, SPREAD_LEN);
+	wr_patch_u32(&c.w, 0, P9_WRITE_HEAD + SPREAD_LEN);
+	v[0] = (struct iovec){ c.req, P9_WRITE_HEAD };
+	n = spread_over(v + 1, SPREAD_LEN);
+	spread_copy(v + 1, n, data, true);
+	req = giov_init(v, n + 1);
 	resp = giov_init(&(struct iovec){ c.resp, 64 }, 1);
 	c.resp_len = ninep_handle(c.np, &req, &resp);
 	ck_assert_int_eq(nc_answer(&c), 0);
-	ck_assert_uint_eq(rd_u32(&c.r), LEN);
-	ck_assert_int_eq(stat_of("big").st_size, LEN + 5);
+	ck_assert_uint_eq(rd_u32(&c.r), SPREAD_LEN);
+	ck_assert_int_eq(stat_of("big").st_size, SPREAD_LEN + 5);
 
+	memset(spread, 0, sizeof(spread));
 	nc_begin(&c, P9_TREAD);
 	nc_u32(&c, 1);
 	nc_u64(&c, 5);
-	nc_u32(&c, LEN);
+	nc_u32(&c, SPREAD_LEN);
 	wr_patch_u32(&c.w, 0, (uint32_t)c.w.len);
 	req = giov_init(&(struct iovec){ c.req, c.w.len }, 1);
-	for (n = 0, at = 0; at < sizeof(back); n++) {
-		size_t len = n + 1 == SEGS ? sizeof(back) - at : min_size(sizeof(back) - at, 1 + n * 53 % 4001);
-
-		v[n] = (struct iovec){ back + at, len };
-		at += len;
-	}
-	resp = giov_init(v, n);
-	out = ninep_handle(c.np, &req, &resp);
-	ck_assert_uint_eq(out, P9_DATA_HEAD + LEN);
-	ck_assert_int_eq(memcmp(back + P9_DATA_HEAD, data, LEN), 0);
+	v[0] = (struct iovec){ c.resp, P9_DATA_HEAD };
+	resp = giov_init(v, n + 1);
+	c.resp_len = ninep_handle(c.np, &req, &resp);
+	ck_assert_int_eq(nc_answer(&c), 0);
+	ck_assert_uint_eq(c.resp_len, P9_DATA_HEAD + SPREAD_LEN);
+	spread_copy(v + 1, n, back, false);
+	ck_assert_int_eq(memcmp(back, data, SPREAD_LEN), 0);
 	down();
 }
 END_TEST
@@ -867,9 +891,10 @@ END_TEST
 
 START_TEST(test_xattrs_of_the_hosts_security_modules_do_not_exist)
 {
-	static const char *const names[] = { "security.selinux", "security.SMACK64", "security.ima",	"security.evm",
-					     "security.apparmor", "system.x",	     "trusted.overlay.opaque",
-					     "usr.x",		  "userx",	     "x" };
+	static const char *const names[] = {
+		"security.selinux", "security.SMACK64",       "security.ima", "security.evm", "security.apparmor",
+		"system.x",         "trusted.overlay.opaque", "usr.x",        "userx",        "x"
+	};
 	size_t i;
 
 	up();

@@ -35,7 +35,10 @@ struct sample {
 	uint8_t body[80];
 };
 
-#define SAMPLE(t, ...) { .type = (t), .len = sizeof((uint8_t[]){ __VA_ARGS__ }), .body = { __VA_ARGS__ } }
+#define SAMPLE(t, ...)                                                                                                 \
+	{                                                                                                              \
+		.type = (t), .len = sizeof((uint8_t[]){ __VA_ARGS__ }), .body = { __VA_ARGS__ }                        \
+	}
 
 static const struct sample samples[] = {
 	SAMPLE(P9_TSTATFS, U32(1)),

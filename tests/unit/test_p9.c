@@ -264,7 +264,7 @@ START_TEST(test_more_requests_than_slots_are_all_answered_in_order)
 		ck_assert(fake_drv_wait(&drv, 0, &head, &len, 10000));
 		ck_assert_uint_eq(len, P9_DATA_HEAD + 1);
 		ck_assert_uint_eq(reply[4], P9_TREAD + 1);
-		ck_assert_uint_eq(reply[P9_DATA_HEAD], (uint8_t)"hello"[i % 5]);
+		ck_assert_uint_eq(reply[P9_DATA_HEAD], (uint8_t) "hello"[i % 5]);
 	}
 	ck_assert_uint_ge(fake_irqs(&vm, 1), 1);
 	down();

@@ -274,6 +274,44 @@ START_TEST(test_a_reset_by_the_power_port_is_believed)
 }
 END_TEST
 
+/* Keeps the loop busy, as a reader that takes its bytes one by one does */
+static void busy(void *arg, uint32_t events UNUSED)
+{
+	unsigned int *calls = arg;
+
+	(*calls)++;
+	if (*calls == 3)
+		vm.at_once = true; /* as a signal or the launcher's hang-up does */
+}
+
+START_TEST(test_what_is_ready_is_delivered_until_told_to_go)
+{
+	unsigned int calls = 0;
+	int fds[2];
+
+	start();
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_uint_ne(loop_add_fd(vm.loop, fds[1], EPOLLOUT, busy, &calls), 0);
+	vm_end(&vm, END_POWER_OFF, "%s", "");
+	finishes(EXIT_OFF, "exit poweroff");
+	ck_assert_uint_eq(calls, 3);
+}
+END_TEST
+
+START_TEST(test_a_loop_that_never_rests_does_not_hold_up_the_end)
+{
+	unsigned int calls = 3; /* never told */
+	int fds[2];
+
+	start();
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_uint_ne(loop_add_fd(vm.loop, fds[1], EPOLLOUT, busy, &calls), 0);
+	vm_end(&vm, END_POWER_OFF, "%s", "");
+	finishes(EXIT_OFF, "exit poweroff");
+	ck_assert_uint_gt(calls, 100);
+}
+END_TEST
+
 START_TEST(test_internal_errors_say_what)
 {
 	start();
@@ -333,6 +371,8 @@ int main(void)
 		test_a_dead_guest_without_a_log_says_why_there_is_none,
 		test_a_reset_after_a_panic_is_a_panic,
 		test_a_reset_by_the_power_port_is_believed,
+		test_what_is_ready_is_delivered_until_told_to_go,
+		test_a_loop_that_never_rests_does_not_hold_up_the_end,
 		test_internal_errors_say_what,
 		test_command_line_declares_all_slots_and_ends_with_the_users_words,
 		test_command_line_that_is_too_long_is_an_error,

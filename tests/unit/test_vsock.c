@@ -38,7 +38,7 @@ struct rig {
 	struct virtio_vsock *v;
 	struct sockaddr_un sa;
 	int control;
-	int fds;
+	int fds, vm_fds;              /* before there was anything; with the VM alone */
 	uint64_t rx_gpa[VQ_SIZE_MAX]; /* by head */
 	uint64_t rx_pool, tx_pool;
 	unsigned int tx_next;
@@ -66,6 +66,7 @@ static void rig_init(struct rig *r, bool doorbells)
 
 	*r = (struct rig){ .fds = count_fds(), .alloc = 1 << 18 };
 	fake_vm_init(&r->vm, 2 << 20, doorbells);
+	r->vm_fds = count_fds();
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	r->control = pair[0];
 	cfg.control_fd = pair[1];
@@ -84,6 +85,7 @@ static void rig_fini(struct rig *r)
 {
 	fake_empty(&r->vm, 0);
 	virtio_vsock_free(r->v);
+	ck_assert_int_eq(count_fds(), r->vm_fds + 2); /* the control socket's other end, the slot's interrupt */
 	fake_vm_fini(&r->vm);
 	(void)close(r->control);
 	ck_assert_int_eq(count_fds(), r->fds);
@@ -251,8 +253,18 @@ static void ck_closed(int fd)
 
 static void ck_broken(struct rig *r)
 {
+	uint16_t head;
+	uint32_t len;
+	int fd;
+
 	run(r);
 	ck_assert(fake_drv_needs_reset(&r->drv));
+	/* the rings are left alone from now on */
+	fd = dial(r);
+	run(r);
+	ck_assert(!fake_drv_used(&r->drv, RX, &head, &len));
+	(void)close(fd);
+	run(r);
 	/* and comes back after a reset */
 	fake_drv_reset(&r->drv);
 	ck_assert_uint_eq(fake_drv_status(&r->drv), 0);
@@ -397,6 +409,93 @@ START_TEST(test_buffers_and_packets_posted_before_driver_ok_are_found_without_a_
 	ck_assert_int_eq(fake_drv_ok(&r.drv), 0);
 	run(&r);
 	ck_gets(&r, VIRTIO_VSOCK_OP_RESPONSE, CONTROL);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_a_buffer_that_was_not_needed_is_kept_for_the_next_packet)
+{
+	struct rig r;
+	int fd;
+
+	rig_init(&r, true);
+	probe(&r, FEATURES, 0);
+	/* in the queue for the guest, but gone when there is room */
+	fd = dial(&r);
+	run(&r);
+	(void)close(fd);
+	run(&r);
+	post(&r, r.rx_pool, RX_LEN);
+	(void)fake_drv_kick(&r.drv, RX);
+	run(&r);
+	fd = dial(&r);
+	run(&r);
+	ck_gets(&r, VIRTIO_VSOCK_OP_REQUEST, 1 << 30 | 1 << 10);
+	(void)close(fd);
+	rig_fini(&r);
+}
+END_TEST
+
+START_TEST(test_each_direction_interrupts_when_asked_to)
+{
+	struct virtio_vsock_hdr h;
+	struct rig r;
+	int fd, events;
+
+	for (events = 0; events < 2; events++) {
+		rig_init(&r, true);
+		probe(&r, events != 0 ? FEATURES : FAKE_VERSION_1, 8);
+		fd = opened(&r);
+		fake_drv_no_irq(&r.drv, TX);
+		fake_drv_want_irq(&r.drv, RX);
+		(void)fake_irqs(&r.vm, 0);
+		ck_assert_int_eq(write_full(fd, "data", 4), 0);
+		run(&r);
+		ck_assert_uint_eq(fake_irqs(&r.vm, 0), 1);
+		fake_drv_no_irq(&r.drv, RX);
+		fake_drv_want_irq(&r.drv, TX);
+		wire(&r, &h, VIRTIO_VSOCK_OP_RST, 9, 0); /* needs no answer */
+		put(&r, &h, NULL, 0);
+		(void)fake_drv_kick(&r.drv, TX);
+		run(&r);
+		ck_assert_uint_eq(fake_irqs(&r.vm, 0), 1);
+		(void)close(fd);
+		rig_fini(&r);
+	}
+}
+END_TEST
+
+START_TEST(test_a_batch_that_uses_up_the_receive_ring_goes_on_at_the_next_buffer)
+{
+	struct virtio_vsock_hdr h;
+	static char buf[RX_LEN];
+	unsigned int i;
+	uint16_t head;
+	uint32_t len;
+	struct rig r;
+	int fd;
+
+	rig_init(&r, true);
+	probe(&r, FEATURES, 1);
+	fd = opened(&r);
+	ck_assert(!recv_packet(&r, &h, NULL, 0));
+	/* its buffer first, then 63 more of 100 bytes: filled in one batch, which asks for no notification */
+	for (i = 0; i < 63; i++)
+		post(&r, r.rx_pool + (i + 1) * RX_LEN, HDR + 100);
+	(void)fake_drv_kick(&r.drv, RX);
+	memset(buf, 'x', sizeof(buf));
+	for (i = 0; i < 5; i++)
+		ck_assert_int_eq(write_full(fd, buf, RX_LEN), 0);
+	run(&r);
+	for (i = 0; i < 64; i++)
+		ck_assert(fake_drv_used(&r.drv, RX, &head, &len));
+	for (i = 0; i < 10; i++) {
+		post(&r, r.rx_pool, HDR + 100);
+		(void)fake_drv_kick(&r.drv, RX);
+		run(&r);
+		ck_assert(fake_drv_used(&r.drv, RX, &head, &len) && len == HDR + 100);
+	}
+	(void)close(fd);
 	rig_fini(&r);
 }
 END_TEST
@@ -949,12 +1048,14 @@ START_TEST(test_a_bad_configuration_leaves_nothing_behind)
 	struct vsock_config cfg = { .cid = 1, .listen_fd = -1, .control_fd = -1 };
 	struct err e = { 0 };
 	struct virtio_vsock *v;
-	int fds = count_fds();
+	int fds = count_fds(), vm_fds;
 	struct fake_vm vm;
 
 	fake_vm_init(&vm, 1 << 20, true);
+	vm_fds = count_fds();
 	ck_assert_int_eq(virtio_vsock_new(&v, &cfg, &vm.mem, vm.loop, &e), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(e.text, "CID 1"));
+	ck_assert_int_eq(count_fds(), vm_fds);
 	virtio_vsock_free(NULL);
 	fake_vm_fini(&vm);
 	ck_assert_int_eq(count_fds(), fds);
@@ -969,6 +1070,9 @@ int main(void)
 		test_bytes_flow_both_ways_with_every_kind_of_ring,
 		test_a_connect_before_the_driver_comes_is_held_until_it_has_buffers,
 		test_buffers_and_packets_posted_before_driver_ok_are_found_without_a_kick,
+		test_a_buffer_that_was_not_needed_is_kept_for_the_next_packet,
+		test_each_direction_interrupts_when_asked_to,
+		test_a_batch_that_uses_up_the_receive_ring_goes_on_at_the_next_buffer,
 		test_the_event_queue_is_left_alone,
 		test_a_flood_of_packets_is_taken_in_batches_and_none_is_forgotten,
 		test_a_stream_larger_than_a_batch_reaches_the_guest_whole,

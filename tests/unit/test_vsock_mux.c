@@ -350,6 +350,8 @@ START_TEST(test_a_client_is_connected_and_bytes_flow_both_ways)
 	int fd;
 
 	rig_init(&r, false);
+	/* a client that is gone before it is accepted must not hold up the loop */
+	ck_assert_int_ne(fcntl(r.m->listen_fd, F_GETFL) & O_NONBLOCK, 0);
 	fd = opened(&r, &port);
 	ck_assert_uint_eq(port, 1073741824);
 	say(fd, "to the guest");
@@ -357,6 +359,7 @@ START_TEST(test_a_client_is_connected_and_bytes_flow_both_ways)
 	ck_takes_data(&r, "to the guest");
 	send_data(&r, port, "to the host", 11);
 	ck_hears(fd, "to the host");
+	ck_assert(!vsock_mux_ready(r.m));
 	ck_takes_nothing(&r);
 	(void)close(fd);
 	rig_fini(&r);
@@ -570,9 +573,17 @@ START_TEST(test_host_ports_are_unique_among_live_connections_and_not_reused_at_o
 	fd[1] = opened(&r, &again);
 	ck_assert(again != port[0] && again != port[1] && again != port[2]);
 	ck_assert_uint_eq(again >> 30, 1);
-	r.m->conn[3].gen = 0xffffffff; /* as after 2^32 uses of the slot */
 	send_op(&r, OP_RST, port[0]);
 	ck_closed(fd[0]);
+	(void)close(fd[0]);
+	r.m->conn[0].gen = UINT32_MAX; /* as after 2^32 - 1 uses of the slot */
+	for (i = 0; i < 2; i++) {
+		fd[0] = opened(&r, &again);
+		ck_assert_uint_eq(again, VSOCK_HOST_PORT | (i == 0 ? 0xfffffu << 10 : 0));
+		send_op(&r, OP_RST, again);
+		if (i == 0)
+			(void)close(fd[0]);
+	}
 	for (i = 0; i < 3; i++)
 		(void)close(fd[i]);
 	rig_fini(&r);
@@ -655,6 +666,28 @@ static int listen_at(const struct rig *r, uint32_t port)
 	ck_assert_int_eq(listen(fd, 8), 0);
 	return fd;
 }
+
+START_TEST(test_without_a_path_no_file_name_is_made_up)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = "_1024" };
+	int cwd = open(".", O_RDONLY | O_CLOEXEC), srv;
+	struct rig r;
+
+	rig_init(&r, true); /* for its folder */
+	ck_assert_int_eq(chdir(r.dir), 0);
+	srv = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(srv, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	ck_assert_int_eq(listen(srv, 1), 0);
+	r.m->path[0] = '\0';
+	send_op(&r, OP_REQUEST, GPORT);
+	ck_takes(&r, OP_RST, GPORT);
+	(void)unlink(sa.sun_path);
+	(void)close(srv);
+	ck_assert_int_eq(fchdir(cwd), 0);
+	rig_fini(&r);
+	(void)close(cwd);
+}
+END_TEST
 
 START_TEST(test_with_a_path_the_guest_reaches_who_listens_there_and_nobody_else)
 {
@@ -1587,9 +1620,10 @@ START_TEST(test_a_host_without_fds_is_asked_again_every_second)
 	struct rlimit l, low;
 	uint32_t port;
 	struct rig r;
-	int fd, next;
+	int fd, next, other;
 
 	rig_init(&r, false);
+	other = opened(&r, &port);
 	fd = dial(&r);
 	next = dup(fd);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &l), 0);
@@ -1601,9 +1635,13 @@ START_TEST(test_a_host_without_fds_is_asked_again_every_second)
 	(void)rig_run(&r);
 	ck_assert_int_eq(loop_step(r.loop, 0), 0);
 	ck_assert(r.m->ticking);
+	/* a slot that becomes free is no reason to try */
+	send_op(&r, OP_RST, port);
+	ck_assert_int_eq(loop_step(r.loop, 0), 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &l), 0);
 	vsock_mux_tick(r.m);
 	(void)close(fd);
+	(void)close(other);
 	if (next >= 0)
 		(void)close(next);
 	fd = opened(&r, &port);
@@ -1750,6 +1788,7 @@ int main(void)
 		test_the_control_port_takes_one_connection_and_then_none,
 		test_a_reset_before_the_control_port_was_used_leaves_it_open,
 		test_without_a_path_every_other_port_is_refused,
+		test_without_a_path_no_file_name_is_made_up,
 		test_with_a_path_the_guest_reaches_who_listens_there_and_nobody_else,
 		test_connections_to_one_port_are_told_apart_by_the_guests,
 		test_a_listener_with_a_full_backlog_refuses_and_does_not_block,

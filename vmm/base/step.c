@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const char *const steps[] = {
-	"cli:reserved",	  "cli:state",	    "cli:cgroup",	"cli:files",	 "cli:sockets",	   "cli:vmm-started",
+	"cli:reserved",	  "cli:cgroup",	"cli:files",	 "cli:sockets",	   "cli:vmm-started",
 	"cli:monitor-started", "cli:recorded",  "cli:created",	"cli:pid-file",  "cli:before-start", "cli:before-exit",
 	"vmm:start",	  "vmm:memory",	    "vmm:kvm",		"vmm:kernel",	 "vmm:devices",	   "vmm:before-run",
 	"vmm:exit",	  "launch:vmm-child", "launch:vmm-root", "monitor:start", "monitor:tree",   "monitor:root",

@@ -25,7 +25,10 @@ int gmem_add(struct gmem *m, uint64_t gpa, uint64_t size, uint8_t *hva)
 			return -EINVAL;
 	if (m->count == GMEM_REGIONS_MAX)
 		return -ENOSPC;
-	m->region[m->count++] = (struct gmem_region){ .gpa = gpa, .size = size, .hva = hva };
+	m->region[m->count].gpa = gpa;
+	m->region[m->count].size = size;
+	m->region[m->count].hva = hva;
+	m->count++;
 	return 0;
 }
 

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 struct work_list {
@@ -32,6 +34,7 @@ struct workq {
 	void *init_arg;
 	unsigned int nthreads;
 	pthread_t thread[WORKQ_THREADS_MAX];
+	char name[16];
 };
 
 static void list_init(struct work_list *l)
@@ -70,8 +73,10 @@ static void workq_finished(struct workq *q, struct work *w)
 static void *workq_thread(void *arg)
 {
 	struct workq *q = arg;
-	int r = q->init != NULL ? q->init(q->init_arg) : 0;
+	int r;
 
+	(void)prctl(PR_SET_NAME, q->name); /* by itself: for another thread it takes a procfs, and the root is empty */
+	r = q->init != NULL ? q->init(q->init_arg) : 0;
 	(void)pthread_mutex_lock(&q->lock);
 	q->inited++;
 	if (r != 0 && q->init_error == 0)
@@ -126,7 +131,7 @@ static void workq_join(struct workq *q)
 }
 
 /* Workers take no signals: those belong to the loop. */
-static int workq_start(struct workq *q, const char *name, unsigned int threads)
+static int workq_start(struct workq *q, unsigned int threads)
 {
 	sigset_t all, old;
 	int r = 0;
@@ -136,7 +141,7 @@ static int workq_start(struct workq *q, const char *name, unsigned int threads)
 	while (r == 0 && q->nthreads < threads) {
 		r = -pthread_create(&q->thread[q->nthreads], NULL, workq_thread, q);
 		if (r == 0)
-			(void)pthread_setname_np(q->thread[q->nthreads++], name);
+			q->nthreads++;
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_mutex_lock(&q->lock);
@@ -175,7 +180,8 @@ int workq_new(struct workq **out, struct loop *l, const char *name, unsigned int
 		r = -ENOSPC;
 		goto err_fd;
 	}
-	r = workq_start(q, name, threads);
+	(void)snprintf(q->name, sizeof(q->name), "%s", name);
+	r = workq_start(q, threads);
 	if (r != 0)
 		goto err_threads;
 	*out = q;

@@ -2,11 +2,11 @@
 /*
  * A guest of its own, with no Linux in it: drives a virtio-9p device by hand and tries to get out of what is shared.
  *
- * An ELF for the 64-bit Linux entry: boot_params in rsi, the first 4 GiB mapped onto themselves, no interrupts. It takes the
- * slots from the command line (virtio_mmio.device=4K@0x...), uses the first one with a 9p device, prints a line
- * `ok NAME` or `not ok NAME` for each attempt on port 0x3f8 and `N of M ok` at the end, and powers off by port 0x600.
- * Works on a plain root and on a synthetic one (then below "0", with "1" as the other entry if there is one); both
- * must be writable. It leaves nothing behind but, should it fail, files called p9k-*.
+ * An ELF for the 64-bit Linux entry: boot_params in rsi, the first 4 GiB mapped onto themselves, no interrupts. It
+ * takes the slots from the command line (virtio_mmio.device=4K@0x...), uses the first one with a 9p device, prints a
+ * line `ok NAME` or `not ok NAME` for each attempt on port 0x3f8 and `N of M ok` at the end, and powers off by port
+ * 0x600. Works on a plain root and on a synthetic one (then below "0", with "1" as the other entry if there is one);
+ * both must be writable. It leaves nothing behind but, should it fail, files called p9k-*.
  *
  * Build: gcc -O2 -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none
  *        -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000 -Wl,--build-id=none -o p9kernel p9kernel.c
@@ -530,11 +530,12 @@ static bool synthetic;
 
 static void attempt_walks(void)
 {
-	static const char *const paths[] = { "proc/self",     "proc/1",	 "proc/sys/kernel/core_pattern", "sys/kernel",
-					     "sys/module",    "dev/mem", "dev/kmsg",			 "proc/self/root/etc",
-					     "proc/1/root/etc" };
-	static const char *const names[] = { "..\0", "/", "/etc", "/etc/passwd", "../..", "../../etc/passwd", ".",
-					     "", "a/../..", "0/..", "proc/self" };
+	static const char *const paths[] = {
+		"proc/self", "proc/1",   "proc/sys/kernel/core_pattern", "sys/kernel",     "sys/module",
+		"dev/mem",   "dev/kmsg", "proc/self/root/etc",           "proc/1/root/etc"
+	};
+	static const char *const names[] = { "..\0", "/", "/etc",    "/etc/passwd", "../..",    "../../etc/passwd",
+					     ".",    "",  "a/../..", "0/..",        "proc/self" };
 	bool found = false, taken = false;
 	unsigned int i;
 
@@ -558,7 +559,8 @@ static void attempt_up(void)
 	same = root != 0 && walk(TOP, F, "../../../../../../../../../../../../../../..") == 0 && qid_path(F) == root;
 	(void)clunk(F);
 	report(same, "dot dot from the root is the root");
-	report(walk(TOP, F, "../../../../etc/passwd") != 0 && walk(TOP, F, "../../outside") != 0, "nothing is above it");
+	report(walk(TOP, F, "../../../../etc/passwd") != 0 && walk(TOP, F, "../../outside") != 0,
+	       "nothing is above it");
 	(void)mkdir_in(TOP, "p9k-d");
 	same = walk(TOP, F, "p9k-d") == 0 && walk(F, G, "..") == 0 && qid_path(G) == qid_path(TOP);
 	(void)clunk(F);
@@ -569,7 +571,8 @@ static void attempt_up(void)
 
 static void attempt_symlinks(void)
 {
-	static const char *const targets[] = { "/", "/etc", "..", "../../../../../../etc", "/proc/self/root", "/etc/passwd" };
+	static const char *const targets[] = { "/",          "/etc", "..", "../../../../../../etc", "/proc/self/root",
+					       "/etc/passwd" };
 	bool out = false, opened = false;
 	unsigned int i;
 
@@ -596,7 +599,7 @@ static void attempt_devices(void)
 {
 	static const struct {
 		uint32_t mode, maj, min;
-	} kinds[] = { { 0020666, 1, 1 }, { 0020666, 1, 3 }, { 0020666, 10, 232 }, { 0060666, 8, 0 },
+	} kinds[] = { { 0020666, 1, 1 },   { 0020666, 1, 3 }, { 0020666, 10, 232 }, { 0060666, 8, 0 },
 		      { 0060666, 254, 0 }, { 0010666, 0, 0 }, { 0140666, 0, 0 } };
 	bool opened = false;
 	unsigned int i;
@@ -641,7 +644,9 @@ static void attempt_names_in_calls(void)
 
 static void attempt_entries(void)
 {
-	static const char *const none[] = { "1023", "1024", "-1", "00", "0x0", "4294967296", "18446744073709551616", "a" };
+	static const char *const none[] = {
+		"1023", "1024", "-1", "00", "0x0", "4294967296", "18446744073709551616", "a"
+	};
 	bool found = false, changed;
 	unsigned int i;
 
@@ -659,7 +664,8 @@ static void attempt_entries(void)
 	if (walk(ROOT, F, "1") != 0)
 		return;
 	(void)mkdir_in(TOP, "p9k-d");
-	report(rename_in(TOP, "p9k-d", F, "p9k-d") != 0 && rename_in(F, "x", TOP, "x") != 0, "nothing moves between entries");
+	report(rename_in(TOP, "p9k-d", F, "p9k-d") != 0 && rename_in(F, "x", TOP, "x") != 0,
+	       "nothing moves between entries");
 	(void)unlink_in(TOP, "p9k-d", 0x200);
 	(void)clunk(F);
 }
@@ -776,9 +782,11 @@ static void attempt_rings(void)
 	attempt_ring("a reply over the end of the address space", (struct desc){ q, 11, NEXT, 1 },
 		     (struct desc){ UINT64_MAX - 10, 4096, WRITE, 0 }, 0);
 	attempt_ring("a chain that is a circle", (struct desc){ q, 11, NEXT, 1 }, (struct desc){ q, 11, NEXT, 0 }, 0);
-	attempt_ring("a head outside the ring", (struct desc){ q, 11, NEXT, 1 }, (struct desc){ p, 64, WRITE, 0 }, 4000);
+	attempt_ring("a head outside the ring", (struct desc){ q, 11, NEXT, 1 }, (struct desc){ p, 64, WRITE, 0 },
+		     4000);
 	attempt_ring("a link outside the ring", (struct desc){ q, 11, NEXT, 999 }, (struct desc){ p, 64, WRITE, 0 }, 0);
-	attempt_ring("a request after its reply", (struct desc){ p, 64, WRITE | NEXT, 1 }, (struct desc){ q, 11, 0, 0 }, 0);
+	attempt_ring("a request after its reply", (struct desc){ p, 64, WRITE | NEXT, 1 }, (struct desc){ q, 11, 0, 0 },
+		     0);
 	attempt_ring("a request without room for a reply", (struct desc){ q, 11, NEXT, 1 },
 		     (struct desc){ p, 4, WRITE, 0 }, 0);
 }

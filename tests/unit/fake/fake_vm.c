@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096
+#define PAGE ((size_t)4096)
 
 static void must(bool ok, const char *what)
 {
