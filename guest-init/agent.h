@@ -10,8 +10,8 @@
 #include "guest-init/stream.h"
 
 #define PROCESS_MAX 128
-#define ANSWER_MAX 512 /* an ERROR or EXITED frame */
-#define OUTPUT_MAX ((size_t)160 << 10)
+#define ANSWER_MAX  512 /* an ERROR or EXITED frame */
+#define OUTPUT_MAX  ((size_t)160 << 10)
 /* No request is read while the output has less room: every process may still owe an answer and an EXITED. */
 #define OUTPUT_RESERVE ((size_t)2 * PROCESS_MAX * ANSWER_MAX)
 
@@ -25,7 +25,14 @@ struct agent;
  *     DOOMED    it failed and will be reaped; a failed CREATE is answered then, so that its number is free again
  * In every state but FREE it may be reaped, which leads to FREE when its output is delivered.
  */
-enum process_state { PROCESS_FREE, PROCESS_CREATING, PROCESS_CREATED, PROCESS_STARTING, PROCESS_RUNNING, PROCESS_DOOMED };
+enum process_state {
+	PROCESS_FREE,
+	PROCESS_CREATING,
+	PROCESS_CREATED,
+	PROCESS_STARTING,
+	PROCESS_RUNNING,
+	PROCESS_DOOMED
+};
 
 struct process {
 	struct agent *agent;
@@ -36,12 +43,12 @@ struct process {
 	uint32_t seq;     /* of the request that waits for its answer */
 	uint32_t streams; /* mask of the CREATE */
 	int cgroup;
-	bool own_pids; /* is the init of a pid namespace: nothing of it outlives it */
+	bool own_pids;    /* is the init of a pid namespace: nothing of it outlives it */
 	bool owes_answer; /* of the CREATE that failed, with this */
 	struct err failure;
 	bool owes_exited;
 	bool reaped;
-	int status; /* of waitpid() */
+	int status;          /* of waitpid() */
 	int64_t deadline_ms; /* reaped: output that nobody ends is given up then */
 };
 

@@ -65,7 +65,8 @@ int caps_become(const struct spec *s, struct err *e)
 	int r;
 
 	if (odd != NULL)
-		return err_say(e, EPERM, "process.capabilities.%s: has capabilities that the other sets do not allow", odd);
+		return err_say(e, EPERM, "process.capabilities.%s: has capabilities that the other sets do not allow",
+			       odd);
 	(void)umask(s->umask == SPEC_NO_UMASK ? 0022 : s->umask);
 	r = drop_bounding(s->caps[SPEC_BOUNDING]);
 	if (r < 0)

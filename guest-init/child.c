@@ -22,7 +22,7 @@
 #include "vmm/base/fdio.h"
 
 #define EXIT_CANNOT_RUN 126
-#define EXIT_NOT_FOUND 127
+#define EXIT_NOT_FOUND  127
 
 /* What an engine would show for a program that could not be run. */
 NORETURN static void fail(int sync, const struct err *e)
@@ -126,7 +126,8 @@ static int limit(const struct spec *s, struct err *e)
 	return 0;
 }
 
-/* The directory is entered with root's rights where those suffice, otherwise as the user (a file server's root squash). */
+/* The directory is entered with root's rights where those suffice, otherwise as the user (a file server's root squash).
+ */
 static int become_user(const struct spec *s, struct err *e)
 {
 	int r;

@@ -30,7 +30,7 @@ static const struct node default_nodes[] = {
 static const struct {
 	const char *name, *target;
 } default_links[] = {
-	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" },  { "stdout", "/proc/self/fd/1" },
+	{ "fd", "/proc/self/fd" },       { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" },
 	{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" },
 };
 
@@ -106,8 +106,10 @@ int devnodes_add(int root, const struct spec_device *d, struct err *e)
 		if (code == EEXIST && is_node(dir, name, d->mode & S_IFMT, d->rdev))
 			return 0;
 		if (code == EEXIST)
-			return err_say(e, EEXIST, "linux.devices: `%s` is there already and is something else", d->path);
-		return err_set(e, code, "linux.devices: `%s`: make the node (it needs a tmpfs on its directory)", d->path);
+			return err_say(e, EEXIST, "linux.devices: `%s` is there already and is something else",
+				       d->path);
+		return err_set(e, code, "linux.devices: `%s`: make the node (it needs a tmpfs on its directory)",
+			       d->path);
 	}
 	if ((d->uid != 0 || d->gid != 0) && fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, errno, "linux.devices: `%s`: set its owner", d->path);

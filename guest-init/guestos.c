@@ -26,14 +26,14 @@
 #include "vmm/base/fdio.h"
 #include "vmm/base/log.h"
 
-#define SHARES_DIR "/shares"
-#define ROOT_DIR "/root" /* where containers' roots are put together, each in its own mount namespace */
-#define TAG "kvmbox"
-#define POWER_PORT 0x600
-#define POWER_OFF 1
+#define SHARES_DIR        "/shares"
+#define ROOT_DIR          "/root" /* where containers' roots are put together, each in its own mount namespace */
+#define TAG               "kvmbox"
+#define POWER_PORT        0x600
+#define POWER_OFF         1
 #define CONNECT_TIMEOUT_S 30
-#define BACKLOG 64
-#define SEED_MAX 512
+#define BACKLOG           64
+#define SEED_MAX          512
 
 /* Written data reaches the host before write() returns; see docs/filesystem.md. */
 #define SHARES_OPTIONS "trans=virtio,version=9p2000.L,msize=512000,cache=writethrough,access=client,locktimeout=1"
@@ -95,10 +95,13 @@ static int mount_shares(struct guestos *g, struct err *e)
 		return err_set(e, errno, "make %s", SHARES_DIR);
 	if (mount(TAG, SHARES_DIR, "9p", 0, SHARES_OPTIONS) < 0) {
 		if (errno == ENODEV)
-			return err_say(e, ENODEV, "the guest's kernel has no 9p; use the kernel that comes with kvmbox");
+			return err_say(e, ENODEV,
+				       "the guest's kernel has no 9p; use the kernel that comes with kvmbox");
 		if (errno == EINVAL)
-			return err_say(e, EINVAL, "the guest's kernel refuses 9p with %s; use the kernel that comes with "
-				       "kvmbox", SHARES_OPTIONS);
+			return err_say(e, EINVAL,
+				       "the guest's kernel refuses 9p with %s; use the kernel that comes with "
+				       "kvmbox",
+				       SHARES_OPTIONS);
 		return err_set(e, errno, "mount the shared file system `" TAG "` with %s", SHARES_OPTIONS);
 	}
 	g->shares = open(SHARES_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -15,9 +15,9 @@
 struct guestos {
 	int control;
 	int listener;
-	int proc;   /* detached mounts: no container's mount namespace has copies of them */
+	int proc; /* detached mounts: no container's mount namespace has copies of them */
 	int cgroup;
-	int sys;    /* -1 until needed */
+	int sys; /* -1 until needed */
 	int shares;
 };
 

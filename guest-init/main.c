@@ -24,7 +24,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (getpid() != 1) {
-		dprintf(STDERR_FILENO, "kvmbox-init: runs as PID 1 of a kvmbox guest only; start one with `kvmbox run`\n");
+		dprintf(STDERR_FILENO,
+			"kvmbox-init: runs as PID 1 of a kvmbox guest only; start one with `kvmbox run`\n");
 		return 1;
 	}
 	if (guestos_boot(&g, &e) < 0) {

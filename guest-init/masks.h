@@ -8,7 +8,8 @@
 
 #include "vmm/base/err.h"
 
-/* Files are covered by the container's /dev/null (devnodes_defaults() comes first), directories by an empty read-only tmpfs. */
+/* Files are covered by the container's /dev/null (devnodes_defaults() comes first), directories by an empty read-only
+ * tmpfs. */
 int masks_hide(int root, const char *const *paths, size_t n, struct err *e) MUST_CHECK;
 
 /* Each path, with what is mounted beneath it, becomes read-only. */

@@ -21,8 +21,8 @@ static uint64_t attr_bits(uint64_t flags)
 	static const struct {
 		uint64_t ms, attr;
 	} map[] = {
-		{ MS_RDONLY, MOUNT_ATTR_RDONLY },	  { MS_NOSUID, MOUNT_ATTR_NOSUID },
-		{ MS_NODEV, MOUNT_ATTR_NODEV },		  { MS_NOEXEC, MOUNT_ATTR_NOEXEC },
+		{ MS_RDONLY, MOUNT_ATTR_RDONLY },         { MS_NOSUID, MOUNT_ATTR_NOSUID },
+		{ MS_NODEV, MOUNT_ATTR_NODEV },           { MS_NOEXEC, MOUNT_ATTR_NOEXEC },
 		{ MS_NODIRATIME, MOUNT_ATTR_NODIRATIME }, { MS_NOSYMFOLLOW_, MOUNT_ATTR_NOSYMFOLLOW },
 	};
 	uint64_t bits = 0;
@@ -108,7 +108,8 @@ static int bind_entry(int root, int shares, const struct spec_mount *m, struct e
 		return err_set(e, -r, "mounts: `%s`: set its options", m->destination);
 	r = mounts_attach(tree, at);
 	if (r == -EINVAL && is_dir(tree) != is_dir(at))
-		return err_say(e, ENOTDIR, "mounts: `%s`: source and destination are not both directories or both files",
+		return err_say(e, ENOTDIR,
+			       "mounts: `%s`: source and destination are not both directories or both files",
 			       m->destination);
 	if (r < 0)
 		return err_set(e, -r, "mounts: `%s`: bind", m->destination);

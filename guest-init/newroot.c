@@ -102,7 +102,6 @@ int newroot_enter(const struct newroot_where *w, const struct spec *s, struct de
 {
 	autofd shares = -1;
 	autofd root = -1;
-	autofd cwd = -1;
 	int r;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -120,7 +119,8 @@ int newroot_enter(const struct newroot_where *w, const struct spec *s, struct de
 	if (r < 0)
 		return r;
 	/* made when it can be, as other runtimes do; what is wrong with it is said when it is entered */
-	cwd = inroot_make(root, s->cwd, INROOT_DIR);
+	r = inroot_make(root, s->cwd, INROOT_DIR);
+	fd_close(&r);
 	r = close_down(root, s, e);
 	return r < 0 ? r : pivot(root, s->propagation, e);
 }

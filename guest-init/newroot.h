@@ -18,6 +18,7 @@ struct newroot_where {
 };
 
 /* pty is filled when the spec has a terminal. */
-int newroot_enter(const struct newroot_where *w, const struct spec *s, struct devnodes_pty *pty, struct err *e) MUST_CHECK;
+int newroot_enter(const struct newroot_where *w, const struct spec *s, struct devnodes_pty *pty,
+		  struct err *e) MUST_CHECK;
 
 #endif

@@ -19,11 +19,11 @@
 #include "vmm/base/fdio.h"
 #include "vmm/base/log.h"
 
-#define AREA "agent"
-#define STEPS_A_TURN 64 /* reads of the control connection */
-#define REAPED_A_TURN 256
+#define AREA            "agent"
+#define STEPS_A_TURN    64 /* reads of the control connection */
+#define REAPED_A_TURN   256
 #define ACCEPTED_A_TURN 64
-#define LAST_WAITS 20 /* of 100 ms, for killed processes at the end */
+#define LAST_WAITS      20 /* of 100 ms, for killed processes at the end */
 
 static void stop(struct agent *a, enum server_end end)
 {
@@ -171,8 +171,8 @@ static int parse_request(struct proto_frame *f, struct request *q, uint32_t need
 	while ((r = proto_tlv_next(&body, &t)) > 0) {
 		r = take_field(&t, q);
 		if (r == -EOPNOTSUPP)
-			return err_say(e, EOPNOTSUPP, "%s: tag %u is unknown to this agent and marked as critical", name,
-				       t.tag);
+			return err_say(e, EOPNOTSUPP, "%s: tag %u is unknown to this agent and marked as critical",
+				       name, t.tag);
 		if (r < 0 || (t.tag < 32 && (q->have & HAS(t.tag)) != 0))
 			return err_say(e, EPROTO, "%s: tag %u is malformed or given twice", name, t.tag);
 		if (t.tag < 32)
@@ -251,8 +251,8 @@ static void handle(struct agent *a, struct proto_frame *f)
 	case PROTO_PING: r = handle_small(a, f, &e); break;
 	case PROTO_SHUTDOWN: stop(a, SERVER_SHUTDOWN); break;
 	default:
-		r = err_say(&e, EOPNOTSUPP, "request %s (%u) is not one that this agent serves", proto_type_name(f->type),
-			    f->type);
+		r = err_say(&e, EOPNOTSUPP, "request %s (%u) is not one that this agent serves",
+			    proto_type_name(f->type), f->type);
 		break;
 	}
 	if (r < 0)

@@ -3,8 +3,8 @@
  * The agent's server: one control connection, stream connections, the container's processes, one loop.
  *
  * It knows descriptors only; what touches the machine is behind server_ops, so that tests run it over socket pairs on
- * any host. The control connection is the host's and is trusted to ask; its frames are bounded and checked all the same.
- * A malformed frame ends the server, a refused request is answered with an error.
+ * any host. The control connection is the host's and is trusted to ask; its frames are bounded and checked all the
+ * same. A malformed frame ends the server, a refused request is answered with an error.
  */
 #ifndef KVMBOX_SERVER_H
 #define KVMBOX_SERVER_H
@@ -24,12 +24,12 @@ struct server_ops {
 };
 
 struct server_config {
-	int control;               /* connected, non-blocking */
-	int listener;              /* of PROTO_PORT_STREAM */
+	int control;  /* connected, non-blocking */
+	int listener; /* of PROTO_PORT_STREAM */
 	struct newroot_where where;
-	int proc;                  /* directory of the agent's proc file system */
-	int cgroup;                /* directory of a cgroup2 in which containers get theirs; -1: none */
-	const char *cgroup_path;   /* its path in the hierarchy, "" for the root */
+	int proc;                /* directory of the agent's proc file system */
+	int cgroup;              /* directory of a cgroup2 in which containers get theirs; -1: none */
+	const char *cgroup_path; /* its path in the hierarchy, "" for the root */
 	const struct server_ops *ops;
 	void *ctx;
 };

@@ -39,12 +39,12 @@ static int open_stdio(const struct spec *s, struct ends *n, struct err *e)
 	return fd_set_nonblock(n->sync[0], true) < 0 ? err_set(e, errno, "make a socket non-blocking") : 0;
 }
 
-static pid_t clone_child(const struct spec *s, const struct spawn_env *env, int *pidfd)
+static void clone_child(const struct spec *s, const struct spawn_env *env, struct spawned *out)
 {
 	struct clone_args c = {
 		/* handlers go, what is ignored stays: the agent ignores nothing */
 		.flags = (s->namespaces & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.pidfd = (uint64_t)(uintptr_t)&out->pidfd,
 		.exit_signal = SIGCHLD,
 	};
 
@@ -52,7 +52,7 @@ static pid_t clone_child(const struct spec *s, const struct spawn_env *env, int 
 		c.flags |= CLONE_INTO_CGROUP;
 		c.cgroup = (uint64_t)env->cgroup;
 	}
-	return (pid_t)syscall(SYS_clone3, &c, sizeof(c));
+	out->pid = (pid_t)syscall(SYS_clone3, &c, sizeof(c));
 }
 
 static int spawn_with(const struct spec *s, const struct spawn_env *env, struct ends *n, struct spawned *out,
@@ -62,7 +62,7 @@ static int spawn_with(const struct spec *s, const struct spawn_env *env, struct 
 
 	if (r < 0)
 		return r;
-	out->pid = clone_child(s, env, &out->pidfd);
+	clone_child(s, env, out);
 	if (out->pid < 0)
 		return err_set(e, errno, "linux.namespaces: make the process with 0x%llx",
 			       (unsigned long long)s->namespaces);

@@ -18,7 +18,7 @@ struct spawn_env {
 struct spawned {
 	pid_t pid;
 	int pidfd;
-	int sync;                        /* see child.h; non-blocking */
+	int sync;                      /* see child.h; non-blocking */
 	int local[PROTO_STREAM_COUNT]; /* the agent's end of each pipe; a pty comes with READY */
 };
 

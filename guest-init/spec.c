@@ -62,6 +62,7 @@ static int dec_str(struct dec *d, const char *name, struct rd v, const char **ou
 	const char *s;
 	size_t len;
 
+	*out = "";
 	if (proto_get_str(v, &s, &len) < 0)
 		return bad_value(e, name);
 	*out = dec_copy(d, s, len);
@@ -73,7 +74,8 @@ static int check_path(const char *name, const char *path, struct err *e)
 	if (path[0] != '/')
 		return err_say(e, EINVAL, "%s: `%s` is not an absolute path", name, path);
 	if (strlen(path) >= PATH_MAX)
-		return err_say(e, ENAMETOOLONG, "%s: a path of %zu bytes; the limit is %d", name, strlen(path), PATH_MAX - 1);
+		return err_say(e, ENAMETOOLONG, "%s: a path of %zu bytes; the limit is %d", name, strlen(path),
+			       PATH_MAX - 1);
 	return 0;
 }
 
@@ -101,7 +103,8 @@ static int take_proc(struct dec *d, const char *name, struct rd v, struct err *e
 	if (proto_get_u32(v, &d->s->proc) < 0)
 		return bad_value(e, name);
 	if (d->s->proc != PROTO_PROC_INIT)
-		return err_say(e, EOPNOTSUPP, "process %u: this agent runs the container's first process only", d->s->proc);
+		return err_say(e, EOPNOTSUPP, "process %u: this agent runs the container's first process only",
+			       d->s->proc);
 	return 0;
 }
 
@@ -287,8 +290,8 @@ static int check_propagation(const char *name, const char *what, uint64_t flags,
 	if (flags == 0)
 		return 0;
 	if (type == 0 || (type & ~propagation_types) != 0 || (type & (type - 1)) != 0)
-		return err_say(e, EINVAL, "%s%s: propagation 0x%llx is none of shared, slave, private, unbindable", name,
-			       what, (unsigned long long)flags);
+		return err_say(e, EINVAL, "%s%s: propagation 0x%llx is none of shared, slave, private, unbindable",
+			       name, what, (unsigned long long)flags);
 	return 0;
 }
 
@@ -497,8 +500,8 @@ static int dec_take(struct dec *d, struct rd body, struct err *e)
 
 static int dec_check_whole(const struct dec *d, struct err *e)
 {
-	static const uint16_t needed[] = { PROTO_T_PROC, PROTO_T_ARG, PROTO_T_CWD, PROTO_T_USER, PROTO_T_ROOT,
-					   PROTO_T_NAMESPACES };
+	static const uint16_t needed[] = { PROTO_T_PROC, PROTO_T_ARG,  PROTO_T_CWD,
+					   PROTO_T_USER, PROTO_T_ROOT, PROTO_T_NAMESPACES };
 	const uint32_t tty = 1u << PROTO_TTY;
 	const struct spec *s = d->s;
 	size_t i;

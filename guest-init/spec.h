@@ -16,8 +16,8 @@
 #include "vmm/base/err.h"
 
 struct spec_mount {
-	uint32_t entry; /* of the 9p root, or PROTO_NO_ENTRY */
-	uint32_t bits;  /* PROTO_MOUNT_x */
+	uint32_t entry;                     /* of the 9p root, or PROTO_NO_ENTRY */
+	uint32_t bits;                      /* PROTO_MOUNT_x */
 	uint64_t flags, clear, propagation; /* MS_x */
 	const char *destination, *type, *data;
 };
@@ -69,7 +69,7 @@ struct spec {
 	/* the container */
 	uint32_t root_entry;
 	bool root_readonly;
-	uint64_t namespaces; /* CLONE_NEWx */
+	uint64_t namespaces;               /* CLONE_NEWx */
 	const char *hostname, *domainname; /* NULL: leave */
 	uint64_t propagation;
 	struct spec_mount *mounts;

@@ -11,10 +11,10 @@
 
 #include "vmm/base/fdio.h"
 
-#define CHUNK ((size_t)64 << 10) /* of a splice: a pipe's own size */
-#define TURN ((size_t)1 << 20)	 /* bytes of one stream before others have a turn */
+#define CHUNK   ((size_t)64 << 10) /* of a splice: a pipe's own size */
+#define TURN    ((size_t)1 << 20)  /* bytes of one stream before others have a turn */
 #define PTY_OUT ((size_t)16 << 10)
-#define PTY_IN ((size_t)4 << 10)
+#define PTY_IN  ((size_t)4 << 10)
 
 enum state { GREETING, HELD, OPEN, LINGER, GONE };
 
@@ -40,9 +40,9 @@ struct stream {
 	uint32_t proc;
 	enum proto_stream kind;
 	struct ev sock, local;
-	bool in, out;	     /* directions that are still open; in: to the process */
-	bool more;	     /* stopped at its turn's end */
-	bool ended;	     /* the process is gone */
+	bool in, out;        /* directions that are still open; in: to the process */
+	bool more;           /* stopped at its turn's end */
+	bool ended;          /* the process is gone */
 	bool peer_half_done; /* the host had nothing (more) to send when we closed for writing */
 	struct pending pin, pout;
 	size_t got;
@@ -200,8 +200,8 @@ static void connection_lost(struct stream *st)
 /* false when the stream is gone */
 static bool pump_output(struct stream *st)
 {
-	enum moved m = st->kind == PROTO_TTY ? move_by_buffer(st, &st->pout, st->local.fd, st->sock.fd) :
-					       move_by_splice(st->local.fd, st->sock.fd);
+	enum moved m = st->kind == PROTO_TTY ? move_by_buffer(st, &st->pout, st->local.fd, st->sock.fd)
+					     : move_by_splice(st->local.fd, st->sock.fd);
 
 	st->more = st->more || m == MOVED_TURN;
 	if (m == MOVED_END)
@@ -213,8 +213,8 @@ static bool pump_output(struct stream *st)
 
 static void pump_input(struct stream *st)
 {
-	enum moved m = st->kind == PROTO_TTY ? move_by_buffer(st, &st->pin, st->sock.fd, st->local.fd) :
-					       move_by_splice(st->sock.fd, st->local.fd);
+	enum moved m = st->kind == PROTO_TTY ? move_by_buffer(st, &st->pin, st->sock.fd, st->local.fd)
+					     : move_by_splice(st->sock.fd, st->local.fd);
 
 	st->more = st->more || m == MOVED_TURN;
 	if (m != MOVED_END && m != MOVED_LOST)

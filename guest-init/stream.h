@@ -25,7 +25,7 @@
 #include "guest-init/evloop.h"
 #include "guest-init/proto/proto.h"
 
-#define STREAM_MAX 512
+#define STREAM_MAX        512
 #define STREAM_ATTACH_MAX 128 /* header and body */
 
 struct stream;

@@ -12,7 +12,7 @@
 #include "guest-init/proto/proto.h"
 
 #define AGENT_PENDING_MAX 32
-#define AGENT_OUT_SPARE ((size_t)16 << 10)
+#define AGENT_OUT_SPARE   ((size_t)16 << 10)
 
 struct agent_pending {
 	uint32_t seq; /* 0: free */
@@ -32,12 +32,12 @@ struct agent {
 
 /* A whole answer or event, valid during the callback */
 struct agent_event {
-	uint16_t type;       /* PROTO_OK, PROTO_ERROR, PROTO_HELLO, PROTO_EXITED */
-	uint16_t request;    /* OK and ERROR: type of the request */
-	int client;          /* OK and ERROR: who asked */
-	uint32_t code;       /* ERROR: errno */
-	char text[PROTO_TEXT_MAX + 1]; /* ERROR: escaped text; HELLO: the agent's version */
-	uint16_t major;      /* HELLO */
+	uint16_t type;                        /* PROTO_OK, PROTO_ERROR, PROTO_HELLO, PROTO_EXITED */
+	uint16_t request;                     /* OK and ERROR: type of the request */
+	int client;                           /* OK and ERROR: who asked */
+	uint32_t code;                        /* ERROR: errno */
+	char text[PROTO_TEXT_MAX + 1];        /* ERROR: escaped text; HELLO: the agent's version */
+	uint16_t major;                       /* HELLO */
 	uint32_t proc, status, signal, flags; /* EXITED */
 };
 

@@ -15,7 +15,7 @@
 
 #include "vmm/base/fdio.h"
 
-#define CGROUP_MOUNT "/sys/fs/cgroup"
+#define CGROUP_MOUNT  "/sys/fs/cgroup"
 #define CGROUP_PARENT "/kvmbox"
 
 int cgroup_path(char *out, size_t cap, const char *cgroups_path, const char *id, struct err *e)
@@ -27,8 +27,10 @@ int cgroup_path(char *out, size_t cap, const char *cgroups_path, const char *id,
 		n = snprintf(out, cap, CGROUP_PARENT "/%s", id);
 	} else {
 		if (p[0] != '/' && strchr(p, ':') != NULL)
-			return err_say(e, EINVAL, "linux.cgroupsPath `%s`: the systemd form is not supported by this "
-				       "version; use the engine's cgroupfs manager (podman --cgroup-manager=cgroupfs)", p);
+			return err_say(e, EINVAL,
+				       "linux.cgroupsPath `%s`: the systemd form is not supported by this "
+				       "version; use the engine's cgroupfs manager (podman --cgroup-manager=cgroupfs)",
+				       p);
 		if (strcmp(p, "..") == 0 || strncmp(p, "../", 3) == 0 || strstr(p, "/../") != NULL ||
 		    (strlen(p) >= 3 && strcmp(p + strlen(p) - 3, "/..") == 0))
 			return err_say(e, EINVAL, "linux.cgroupsPath `%s` holds `..`", p);
@@ -50,8 +52,10 @@ static int open_mount(struct err *e)
 		return err_set(e, errno, "open %s", CGROUP_MOUNT);
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC) {
 		fd_close(&fd);
-		return err_say(e, ENOTSUP, "%s is not cgroup version 2, which kvmbox needs; boot the host with "
-			       "systemd.unified_cgroup_hierarchy=1", CGROUP_MOUNT);
+		return err_say(e, ENOTSUP,
+			       "%s is not cgroup version 2, which kvmbox needs; boot the host with "
+			       "systemd.unified_cgroup_hierarchy=1",
+			       CGROUP_MOUNT);
 	}
 	return fd;
 }
@@ -115,8 +119,10 @@ int cgroup_make(const char *path, struct err *e)
 		return err_set(e, errno, "open the cgroup `%s`", path);
 	if (populated(fd)) {
 		fd_close(&fd);
-		return err_say(e, EEXIST, "the cgroup `%s` already has processes; give each container its own "
-			       "linux.cgroupsPath", path);
+		return err_say(e, EEXIST,
+			       "the cgroup `%s` already has processes; give each container its own "
+			       "linux.cgroupsPath",
+			       path);
 	}
 	return fd;
 }

@@ -12,18 +12,18 @@
 #include "vmm/base/err.h"
 
 struct cli {
-	const char *root;   /* --root, or NULL: the default */
-	const char *log;    /* --log FILE, or NULL: stderr only */
-	bool log_json;      /* --log-format json */
-	bool debug;         /* --debug */
+	const char *root;    /* --root, or NULL: the default */
+	const char *log;     /* --log FILE, or NULL: stderr only */
+	bool log_json;       /* --log-format json */
+	bool debug;          /* --debug */
 	bool systemd_cgroup; /* --systemd-cgroup */
 };
 
 struct command {
 	const char *name;
-	const char *summary; /* one line for --help */
+	const char *summary;                                                     /* one line for --help */
 	int (*run)(const struct cli *cli, int argc, char **argv, struct err *e); /* argv[0] is the command's name */
-	const char *help;    /* text of `kvmbox NAME --help` */
+	const char *help;                                                        /* text of `kvmbox NAME --help` */
 };
 
 /* A negative code that asks main() to print the command's help and exit 0. */

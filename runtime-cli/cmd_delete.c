@@ -7,11 +7,10 @@
 #include "runtime-cli/one_id.h"
 #include "vmm/base/fdio.h"
 
-const char cmd_delete_help[] =
-	"usage: kvmbox delete [-f] ID\n\n"
-	"Remove a stopped container: its cgroup and its state.\n\n"
-	"  -f, --force    kill it first if it lives; no error when it does not exist\n"
-	"  -h, --help\n";
+const char cmd_delete_help[] = "usage: kvmbox delete [-f] ID\n\n"
+			       "Remove a stopped container: its cgroup and its state.\n\n"
+			       "  -f, --force    kill it first if it lives; no error when it does not exist\n"
+			       "  -h, --help\n";
 
 /*
  * The creating process holds the lock until it is done. With force it is ended first: it may hang, or have been
@@ -37,7 +36,8 @@ static int delete_locked(struct one_id *o, bool force, struct err *e)
 	enum status st = state_status(&o->state);
 
 	if (!force && st != STATUS_STOPPED)
-		return err_say(e, EBUSY, "container `%s` is %s; stop it first, or use --force", o->state.id, status_name(st));
+		return err_say(e, EBUSY, "container `%s` is %s; stop it first, or use --force", o->state.id,
+			       status_name(st));
 	return container_destroy(&o->state, o->rootfd, e);
 }
 

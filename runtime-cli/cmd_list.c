@@ -7,12 +7,11 @@
 #include "runtime-cli/state_json.h"
 #include "vmm/base/fdio.h"
 
-const char cmd_list_help[] =
-	"usage: kvmbox list [-q] [--format table|json]\n\n"
-	"List the containers.\n\n"
-	"  -q, --quiet       ids only\n"
-	"  -f, --format F    table (default) or json\n"
-	"  -h, --help\n";
+const char cmd_list_help[] = "usage: kvmbox list [-q] [--format table|json]\n\n"
+			     "List the containers.\n\n"
+			     "  -q, --quiet       ids only\n"
+			     "  -f, --format F    table (default) or json\n"
+			     "  -h, --help\n";
 
 static int print_row(const struct state *s, void *arg)
 {

@@ -6,11 +6,11 @@
 #include "runtime-cli/ctl.h"
 #include "runtime-cli/one_id.h"
 
-const char cmd_logs_help[] =
-	"usage: kvmbox logs ID\n\n"
-	"Print what kvmbox-vmm logged for the container. While the VM lives, the lines of the guest's kernel and agent\n"
-	"are fetched from it first; when it died, its last lines are there already.\n\n"
-	"  -h, --help\n";
+const char cmd_logs_help[] = "usage: kvmbox logs ID\n\n"
+			     "Print what kvmbox-vmm logged for the container. While the VM lives, the lines of the "
+			     "guest's kernel and agent\n"
+			     "are fetched from it first; when it died, its last lines are there already.\n\n"
+			     "  -h, --help\n";
 
 int cmd_logs(const struct cli *cli, int argc, char **argv, struct err *e)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * run: create, start, wait. In the foreground this process hands signals and the terminal's size to the container's
- * process, and ends with its status; the VM's own end goes on behind it, watched by a child that removes cgroup and state.
+ * process, and ends with its status; the VM's own end goes on behind it, watched by a child that removes cgroup and
+ * state.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -17,7 +17,8 @@ int cmd_state(const struct cli *cli, int argc, char **argv, struct err *e)
 	if (r != 0)
 		return r;
 	json = state_to_json(&o.state);
-	(void)printf("%s\n", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	(void)printf("%s\n",
+		     json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(json);
 	one_id_fini(&o);
 	return 0;

@@ -16,7 +16,8 @@ const char cmd_vm_help[] =
 	"usage: kvmbox vm [--kernel FILE] [--initrd FILE | --init FILE] [--cmdline TEXT] [--cpus N] [--mem SIZE]\n"
 	"                 [--console] [--share path=DIR,tag=TAG[,ro]]... [--vsock path=SOCKET[,cid=N]] [--dry-run]\n\n"
 	"Run a virtual machine without a container. Without --kernel the guest kernel of the installation boots.\n"
-	"kvmbox-vmm(1) describes the options, and the exit status: 0 powered off, 3 the guest died, 5 it asked for a reset.\n\n"
+	"kvmbox-vmm(1) describes the options, and the exit status: 0 powered off, 3 the guest died, 5 it asked for a "
+	"reset.\n\n"
 	"  --help\n";
 
 static bool has_option(int argc, char **argv, const char *name)

@@ -23,8 +23,17 @@
 #include "vmm/base/step.h"
 #include "vmm/base/timetext.h"
 
-enum { OPT_PID_FILE = 256, OPT_CONSOLE, OPT_NO_PIVOT, OPT_NO_KEYRING, OPT_PRESERVE, OPT_PIDFD, OPT_KEEP, OPT_NO_SUBREAPER,
-       OPT_COLD };
+enum {
+	OPT_PID_FILE = 256,
+	OPT_CONSOLE,
+	OPT_NO_PIVOT,
+	OPT_NO_KEYRING,
+	OPT_PRESERVE,
+	OPT_PIDFD,
+	OPT_KEEP,
+	OPT_NO_SUBREAPER,
+	OPT_COLD
+};
 
 static const struct option options[] = {
 	{ "bundle", required_argument, NULL, 'b' },
@@ -58,7 +67,8 @@ static int parse_option(struct create_opts *o, int c, struct err *e)
 	case OPT_PRESERVE:
 		if (strcmp(optarg, "0") == 0)
 			return 0;
-		return err_say(e, ENOTSUP, "--preserve-fds %s: open files cannot cross into a VM in this version", optarg);
+		return err_say(e, ENOTSUP, "--preserve-fds %s: open files cannot cross into a VM in this version",
+			       optarg);
 	case OPT_PIDFD: return err_say(e, ENOTSUP, "--pidfd-socket is not supported by this version; use --pid-file");
 	default: return 0; /* --no-pivot, --no-new-keyring, --no-subreaper, --cold: a VM does so anyway */
 	}
@@ -81,10 +91,12 @@ int create_parse(struct create_opts *o, bool run, int argc, char **argv, struct 
 	if (argc - optind > 1)
 		return cli_usage(e, "too many arguments: `%s`", argv[optind + 1]);
 	if (optind == argc && o->bundle == NULL)
-		return cli_usage(e, "give a container id (with --bundle DIR), or a bundle's folder such as `./bundle/`");
+		return cli_usage(e,
+				 "give a container id (with --bundle DIR), or a bundle's folder such as `./bundle/`");
 	if (optind < argc && strchr(argv[optind], '/') != NULL) {
 		if (o->bundle != NULL)
-			return cli_usage(e, "`%s` holds a `/`, so it is a bundle, but --bundle names another", argv[optind]);
+			return cli_usage(e, "`%s` holds a `/`, so it is a bundle, but --bundle names another",
+					 argv[optind]);
 		o->bundle = argv[optind];
 	} else if (optind < argc) {
 		o->id = argv[optind];
@@ -171,7 +183,8 @@ static bool interrupted(const struct container *c)
 	struct signalfd_siginfo si;
 
 	while (read(c->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo == SIGINT || si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP || si.ssi_signo == SIGQUIT)
+		if (si.ssi_signo == SIGINT || si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP ||
+		    si.ssi_signo == SIGQUIT)
 			return true;
 	return false;
 }
@@ -237,10 +250,12 @@ static int write_pid_file(const char *path, pid_t pid, struct err *e)
 static int check_terminal(const struct oci_spec *spec, const struct create_opts *o, struct err *e)
 {
 	if (o->console_socket != NULL)
-		return err_say(e, ENOTSUP, "--console-socket: detached terminals are not supported by this version; set "
+		return err_say(e, ENOTSUP,
+			       "--console-socket: detached terminals are not supported by this version; set "
 			       "process.terminal to false, or use `kvmbox run` in the foreground");
 	if (spec->process.terminal && o->detach)
-		return err_say(e, ENOTSUP, "process.terminal: a detached container cannot have a terminal in this version; "
+		return err_say(e, ENOTSUP,
+			       "process.terminal: a detached container cannot have a terminal in this version; "
 			       "set it to false, or use `kvmbox run` in the foreground");
 	return 0;
 }
@@ -303,7 +318,9 @@ void create_undo(struct container *c)
 static int plan_container(const struct oci_spec *spec, const char *bundle, struct vm_plan *plan, uint32_t *streams,
 			  struct err *e)
 {
-	struct plan_opts po = { .bundle = bundle, .streams = launch_streams(spec->process.terminal), .look = plan_look };
+	struct plan_opts po = { .bundle = bundle,
+				.streams = launch_streams(spec->process.terminal),
+				.look = plan_look };
 	struct winsize ws;
 	struct sysinfo si;
 
@@ -318,11 +335,13 @@ static int plan_container(const struct oci_spec *spec, const char *bundle, struc
 	return plan_make(spec, &po, plan, e);
 }
 
-static int create_from(const struct create_opts *o, struct container *c, const char *bundle, const struct oci_spec *spec,
-		       struct err *e)
+static int create_from(const struct create_opts *o, struct container *c, const char *bundle,
+		       const struct oci_spec *spec, struct err *e)
 {
 	struct vm_plan plan = { 0 };
-	struct launch l = { .spec = spec, .plan = &plan, .state = &c->state, .rootfd = c->rootfd, .kvm = -1, .commit = -1 };
+	struct launch l = {
+		.spec = spec, .plan = &plan, .state = &c->state, .rootfd = c->rootfd, .kvm = -1, .commit = -1
+	};
 	int r = plan_container(spec, bundle, &plan, &l.streams, e);
 
 	if (r < 0)

@@ -9,30 +9,33 @@
 #include "runtime-cli/state.h"
 
 struct create_opts {
-	const char *bundle;    /* default: the working directory */
-	const char *id;        /* NULL: named after the bundle's folder, made unique */
+	const char *bundle; /* default: the working directory */
+	const char *id;     /* NULL: named after the bundle's folder, made unique */
 	const char *pid_file;
 	const char *console_socket;
-	bool detach, keep;     /* run only */
+	bool detach, keep; /* run only */
 };
 
 struct container {
 	struct state state;
 	int rootfd;
-	int commit;   /* to the monitor */
-	int signals;  /* signalfd of what may interrupt us */
+	int commit;  /* to the monitor */
+	int signals; /* signalfd of what may interrupt us */
 	bool terminal;
 	bool debug; /* show the VM's log when it fails */
 };
 
-#define CONTAINER_INIT { .state = STATE_INIT, .rootfd = -1, .commit = -1, .signals = -1 }
+#define CONTAINER_INIT                                                                                                 \
+	{                                                                                                              \
+		.state = STATE_INIT, .rootfd = -1, .commit = -1, .signals = -1                                         \
+	}
 
 /* Parse the options of create (or run) and the id or bundle. 0, CLI_HELP, or -errno. */
 int create_parse(struct create_opts *o, bool run, int argc, char **argv, struct err *e) MUST_CHECK;
 
 /*
- * Up to "created": VM booted, process prepared, pid-file written; not committed yet (create_commit). On failure, or when
- * a signal interrupts it (-EINTR), nothing is left.
+ * Up to "created": VM booted, process prepared, pid-file written; not committed yet (create_commit). On failure, or
+ * when a signal interrupts it (-EINTR), nothing is left.
  */
 int create_container(const struct cli *cli, const struct create_opts *o, struct container *c, struct err *e) MUST_CHECK;
 

@@ -32,12 +32,12 @@
 struct parts {
 	struct launch *l;
 	struct vmm_parts vmm;
-	int netns;       /* of the path in config.json, or of kvmbox-vmm; -1: not known yet */
-	int tree;        /* the monitor's own clone of the rootfs */
-	int *bind;       /* its clones of the binds, plan->n_binds of them */
-	int agent[2];    /* [0] the monitor's end of the control connection, [1] kvmbox-vmm's */
-	int control[2];  /* the same for kvmbox-vmm's own control */
-	int commit[2];   /* [0] the CLI's end, [1] the monitor's */
+	int netns;      /* of the path in config.json, or of kvmbox-vmm; -1: not known yet */
+	int tree;       /* the monitor's own clone of the rootfs */
+	int *bind;      /* its clones of the binds, plan->n_binds of them */
+	int agent[2];   /* [0] the monitor's end of the control connection, [1] kvmbox-vmm's */
+	int control[2]; /* the same for kvmbox-vmm's own control */
+	int commit[2];  /* [0] the CLI's end, [1] the monitor's */
 	int ctl;
 	int conn[PROTO_STREAM_COUNT];
 	int status;
@@ -84,8 +84,8 @@ static int open_trees(struct parts *p, struct err *e)
 		if (tree_make_point(p->tree, plan->points[i].path, plan->points[i].is_file, e) < 0)
 			return -e->code;
 	for (i = 0; i < plan->n_entries; i++) {
-		p->vmm.entry[i] = tree_clone(plan->entries[i].source, plan->entries[i].recursive,
-					    plan->entries[i].readonly, e);
+		p->vmm.entry[i] =
+			tree_clone(plan->entries[i].source, plan->entries[i].recursive, plan->entries[i].readonly, e);
 		if (p->vmm.entry[i] < 0)
 			return -e->code;
 		p->vmm.n_entries = (unsigned int)i + 1;

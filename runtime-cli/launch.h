@@ -5,8 +5,8 @@
  *     kvmbox ──► kvmbox-vmm   own mount namespace with an empty root; capabilities: what 9p needs
  *            └─► monitor      own pid, mount, uts, ipc namespaces, rooted in the container's tree; no capabilities
  *
- * All authority is opened here, by name, and handed over as fds. Both are born in the container's cgroup. Everything that lives is
- * recorded in the state folder, or in its cgroup, before it can run.
+ * All authority is opened here, by name, and handed over as fds. Both are born in the container's cgroup. Everything
+ * that lives is recorded in the state folder, or in its cgroup, before it can run.
  */
 #ifndef KVMBOX_LAUNCH_H
 #define KVMBOX_LAUNCH_H
@@ -31,8 +31,8 @@ struct launch {
 uint32_t launch_streams(bool terminal);
 
 /*
- * Start both. The container is not ready yet: wait on l->commit for "created". On failure whatever was started is in the
- * cgroup or dies by itself; the caller destroys the container.
+ * Start both. The container is not ready yet: wait on l->commit for "created". On failure whatever was started is in
+ * the cgroup or dies by itself; the caller destroys the container.
  */
 int launch(struct launch *l, struct err *e) MUST_CHECK;
 

@@ -18,14 +18,14 @@
 #include "vmm/base/step.h"
 #include "vmm/base/strbuf.h"
 
-#define GUEST_CID 3
+#define GUEST_CID     3
 #define NOFILE_WANTED 131072
-#define ARGS_MAX 4096
+#define ARGS_MAX      4096
 
 /* What serving files as root to the guest needs (devices/ninep_fs.c), and nothing for the VM itself. */
-#define VMM_CAPS \
-	(1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_FOWNER | \
-	 1ULL << CAP_FSETID | 1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_MKNOD | 1ULL << CAP_SETFCAP | \
+#define VMM_CAPS                                                                                                       \
+	(1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_FOWNER |             \
+	 1ULL << CAP_FSETID | 1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_MKNOD | 1ULL << CAP_SETFCAP |      \
 	 1ULL << CAP_SYS_ADMIN)
 
 int host_kvm_open(struct err *e)
@@ -36,11 +36,13 @@ int host_kvm_open(struct err *e)
 		return fd;
 	switch (errno) {
 	case ENOENT:
-		return err_say(e, ENOENT, "/dev/kvm does not exist: load kvm_intel or kvm_amd, and switch virtualization on "
+		return err_say(e, ENOENT,
+			       "/dev/kvm does not exist: load kvm_intel or kvm_amd, and switch virtualization on "
 			       "in the firmware; `kvmbox doctor` tells more");
 	case EACCES:
 	case EPERM:
-		return err_say(e, EACCES, "/dev/kvm: access refused to this user; join the group kvm; `kvmbox doctor` tells "
+		return err_say(e, EACCES,
+			       "/dev/kvm: access refused to this user; join the group kvm; `kvmbox doctor` tells "
 			       "more");
 	default: return err_set(e, errno, "open /dev/kvm (`kvmbox doctor` tells more)");
 	}
@@ -89,7 +91,9 @@ void vmm_parts_close(struct vmm_parts *p)
 /* Keep what the child was given across execve, under the same numbers; close all else. */
 static int pass_fds(const struct vmm_parts *p)
 {
-	int keep[16 + VMM_ENTRIES_MAX] = { p->exe, p->kernel, p->init, p->kvm, p->vsock, p->agent, p->control, step_fd() };
+	int keep[16 + VMM_ENTRIES_MAX] = {
+		p->exe, p->kernel, p->init, p->kvm, p->vsock, p->agent, p->control, step_fd()
+	};
 	size_t n = 8, i;
 	int r;
 
@@ -146,11 +150,28 @@ static int run_vmm(const struct vmm_parts *p)
 	if (b.full)
 		return -E2BIG;
 
-	char *argv[] = { (char[]){ "kvmbox-vmm" }, (char[]){ "--name" }, name,
-			 (char[]){ "--kernel-fd" }, kernel, (char[]){ "--init-fd" }, init, (char[]){ "--kvm-fd" }, kvm,
-			 (char[]){ "--mem" }, mem, (char[]){ "--cpus" }, cpus, (char[]){ "--root" }, root,
-			 (char[]){ "--vsock" }, vsock, (char[]){ "--control-fd" }, control,
-			 (char[]){ "--log-fd" }, (char[]){ "2" }, NULL };
+	char *argv[] = { (char[]){ "kvmbox-vmm" },
+			 (char[]){ "--name" },
+			 name,
+			 (char[]){ "--kernel-fd" },
+			 kernel,
+			 (char[]){ "--init-fd" },
+			 init,
+			 (char[]){ "--kvm-fd" },
+			 kvm,
+			 (char[]){ "--mem" },
+			 mem,
+			 (char[]){ "--cpus" },
+			 cpus,
+			 (char[]){ "--root" },
+			 root,
+			 (char[]){ "--vsock" },
+			 vsock,
+			 (char[]){ "--control-fd" },
+			 control,
+			 (char[]){ "--log-fd" },
+			 (char[]){ "2" },
+			 NULL };
 	char *none[] = { NULL };
 #ifdef KVMBOX_STEPS
 	char **env = environ;

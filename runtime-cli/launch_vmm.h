@@ -15,18 +15,21 @@ struct vmm_parts {
 	const struct vm_plan *plan;
 	uint64_t memory;
 	uint32_t vcpus;
-	const char *over;     /* a folder to pivot over */
-	int netns;            /* to join; -1: it was born in its own. Not owned. */
+	const char *over; /* a folder to pivot over */
+	int netns;        /* to join; -1: it was born in its own. Not owned. */
 	int exe, kernel, init, kvm;
 	int log;
-	int vsock;            /* listening socket */
-	int agent, control;   /* its ends */
+	int vsock;          /* listening socket */
+	int agent, control; /* its ends */
 	int entry[VMM_ENTRIES_MAX];
 	unsigned int n_entries;
 };
 
-#define VMM_PARTS_INIT \
-	{ .netns = -1, .exe = -1, .kernel = -1, .init = -1, .kvm = -1, .log = -1, .vsock = -1, .agent = -1, .control = -1 }
+#define VMM_PARTS_INIT                                                                                                 \
+	{                                                                                                              \
+		.netns = -1, .exe = -1, .kernel = -1, .init = -1, .kvm = -1, .log = -1, .vsock = -1, .agent = -1,      \
+		.control = -1                                                                                          \
+	}
 
 /* Open the programs and the kernel. p->kvm is set by the caller (opened before anything joins a cgroup). */
 int vmm_parts_open(struct vmm_parts *p, const char *libexec, struct err *e) MUST_CHECK;

@@ -30,7 +30,7 @@ struct monitor {
 	struct monitor_config c;
 	enum phase phase;
 	bool committed;
-	bool create_done;  /* CREATE was answered */
+	bool create_done; /* CREATE was answered */
 	int exit_status;
 	char vm_end[MESSAGE_MAX]; /* kvmbox-vmm's last words */
 	int signals;
@@ -43,8 +43,16 @@ struct monitor {
 /* Negative results of the handlers end the loop: END with the exit status set, others as an error. */
 #define END (-4095)
 
-enum { P_SIGNALS, P_AGENT, P_VMM, P_CTL, P_COMMIT, P_CLIENT, P_STREAM = P_CLIENT + CLIENTS_MAX,
-       P_COUNT = P_STREAM + PROTO_STREAM_COUNT * STREAM_POLLFDS };
+enum {
+	P_SIGNALS,
+	P_AGENT,
+	P_VMM,
+	P_CTL,
+	P_COMMIT,
+	P_CLIENT,
+	P_STREAM = P_CLIENT + CLIENTS_MAX,
+	P_COUNT = P_STREAM + PROTO_STREAM_COUNT * STREAM_POLLFDS
+};
 
 /* --- small messages --- */
 
@@ -82,7 +90,8 @@ static int vm_died(struct monitor *m, const char *why)
 {
 	char text[MESSAGE_MAX];
 
-	(void)snprintf(text, sizeof(text), "the VM ended: %.*s", MESSAGE_MAX - 32, m->vm_end[0] != '\0' ? m->vm_end : why);
+	(void)snprintf(text, sizeof(text), "the VM ended: %.*s", MESSAGE_MAX - 32,
+		       m->vm_end[0] != '\0' ? m->vm_end : why);
 	write_status(m, 'x', text);
 	if (m->c.commit >= 0)
 		say_error(m->c.commit, EIO, text);
@@ -100,8 +109,10 @@ static int on_hello(struct monitor *m, const struct agent_event *ev)
 	if (m->phase != WAIT_HELLO)
 		return -EPROTO;
 	if (ev->major != PROTO_MAJOR) {
-		(void)snprintf(m->vm_end, sizeof(m->vm_end), "the guest's agent (%.60s) speaks protocol %u, this kvmbox %d; "
-			       "install both from one build", ev->text, ev->major, PROTO_MAJOR);
+		(void)snprintf(m->vm_end, sizeof(m->vm_end),
+			       "the guest's agent (%.60s) speaks protocol %u, this kvmbox %d; "
+			       "install both from one build",
+			       ev->text, ev->major, PROTO_MAJOR);
 		return -EPROTO;
 	}
 	r = agent_request(&m->agent, PROTO_SETUP, m->c.setup, m->c.setup_len, -1);
@@ -377,8 +388,8 @@ static void prepare(struct monitor *m, struct pollfd *p)
 	size_t i;
 
 	p[P_SIGNALS] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
-	p[P_AGENT] = (struct pollfd){ .fd = m->agent.fd,
-				      .events = agent_has_output(&m->agent) ? POLLIN | POLLOUT : POLLIN };
+	p[P_AGENT] =
+		(struct pollfd){ .fd = m->agent.fd, .events = agent_has_output(&m->agent) ? POLLIN | POLLOUT : POLLIN };
 	p[P_VMM] = (struct pollfd){ .fd = m->c.vmm, .events = POLLIN };
 	p[P_CTL] = (struct pollfd){ .fd = m->c.ctl, .events = POLLIN };
 	p[P_COMMIT] = (struct pollfd){ .fd = m->c.commit, .events = POLLIN };
@@ -472,7 +483,8 @@ int monitor_run(struct monitor *m)
 		r = turn(m);
 	while (r == 0);
 	if (r != END)
-		(void)vm_died(m, r == -EPROTO || r == -EMSGSIZE ? "the guest's agent broke the protocol" : strerror(-r));
+		(void)vm_died(m,
+			      r == -EPROTO || r == -EMSGSIZE ? "the guest's agent broke the protocol" : strerror(-r));
 	else if (m->phase == EXITED)
 		write_status(m, 'x', "");
 	step("monitor:drained");
@@ -542,11 +554,12 @@ int monitor_sandbox(const struct monitor *m)
 {
 	/* the loop: poll and messages; pumps: read and write; status: pwrite64; the rest: C library and exit */
 	static const int calls[] = {
-		SYS_poll,	SYS_ppoll,  SYS_read,	SYS_write,   SYS_recvfrom, SYS_recvmsg,	    SYS_sendto,
-		SYS_sendmsg,	SYS_accept4, SYS_close, SYS_shutdown, SYS_pwrite64, SYS_exit_group, SYS_exit,
-		SYS_rt_sigreturn, SYS_restart_syscall, SYS_clock_gettime, SYS_munmap, SYS_brk, SYS_ioctl,
+		SYS_poll,       SYS_ppoll,   SYS_read,         SYS_write,           SYS_recvfrom,      SYS_recvmsg,
+		SYS_sendto,     SYS_sendmsg, SYS_accept4,      SYS_close,           SYS_shutdown,      SYS_pwrite64,
+		SYS_exit_group, SYS_exit,    SYS_rt_sigreturn, SYS_restart_syscall, SYS_clock_gettime, SYS_munmap,
+		SYS_brk,        SYS_ioctl,
 #ifdef KVMBOX_STEPS
-		SYS_pause, SYS_getpid, SYS_fstat, SYS_newfstatat,
+		SYS_pause,      SYS_getpid,  SYS_fstat,        SYS_newfstatat,
 #endif
 	};
 	int r;

@@ -2,9 +2,9 @@
 /*
  * The monitor: the host process that stands for the container. Its pid is the container's, its exit status too.
  *
- * It relays the streams, parses the agent's frames and serves start, kill and logs on ctl.sock. It runs without privileges,
- * rooted in the container's tree, behind a seccomp filter, before it reads the first byte from the guest. Nothing of the
- * host is reachable from it but the fds below.
+ * It relays the streams, parses the agent's frames and serves start, kill and logs on ctl.sock. It runs without
+ * privileges, rooted in the container's tree, behind a seccomp filter, before it reads the first byte from the guest.
+ * Nothing of the host is reachable from it but the fds below.
  *
  *     WAIT_HELLO -> (SETUP, CREATE, ATTACH each stream) -> PREPARING -> CREATED -> (START) -> STARTING -> RUNNING
  *     -> EXITED (status known, output still on its way) -> drained: exit
@@ -24,11 +24,11 @@
 #define MONITOR_STATUS_VM_DIED 255
 
 struct monitor_config {
-	int agent;  /* control connection to the agent, by way of kvmbox-vmm */
-	int vmm;    /* SOCK_SEQPACKET: control of kvmbox-vmm; its end of file is the VM's death */
-	int ctl;    /* listening SOCK_SEQPACKET */
-	int commit; /* SOCK_SEQPACKET to the creating CLI */
-	int status; /* the state folder's status file */
+	int agent;                    /* control connection to the agent, by way of kvmbox-vmm */
+	int vmm;                      /* SOCK_SEQPACKET: control of kvmbox-vmm; its end of file is the VM's death */
+	int ctl;                      /* listening SOCK_SEQPACKET */
+	int commit;                   /* SOCK_SEQPACKET to the creating CLI */
+	int status;                   /* the state folder's status file */
 	int conn[PROTO_STREAM_COUNT]; /* connected to vsock.sock; -1: stream not used */
 	const void *setup;            /* body of SETUP */
 	size_t setup_len;
@@ -41,11 +41,12 @@ struct monitor_config {
  * "commit", then or instead "start" (commit, and start the process).
  */
 
-/* Prepare what needs privileges or /proc (stdio opened anew, buffers); then the caller sandboxes; then monitor_run(). */
+/* Prepare what needs privileges or /proc (stdio opened anew, buffers); then the caller sandboxes; then monitor_run().
+ */
 struct monitor;
 int monitor_new(struct monitor **out, const struct monitor_config *c) MUST_CHECK; /* 0 or -errno */
-int monitor_signal_fd(const struct monitor *m);                                   /* to be kept open, as those of the config */
-int monitor_sandbox(const struct monitor *m) MUST_CHECK;                          /* no privileges, filter */
+int monitor_signal_fd(const struct monitor *m);          /* to be kept open, as those of the config */
+int monitor_sandbox(const struct monitor *m) MUST_CHECK; /* no privileges, filter */
 /* Until the end: the exit status. */
 int monitor_run(struct monitor *m);
 

@@ -11,7 +11,10 @@ struct one_id {
 	int rootfd;
 };
 
-#define ONE_ID_INIT { .state = STATE_INIT, .rootfd = -1 }
+#define ONE_ID_INIT                                                                                                    \
+	{                                                                                                              \
+		.state = STATE_INIT, .rootfd = -1                                                                      \
+	}
 
 /* Parse and load: 0, CLI_HELP, or -errno. one_id_fini() is due after 0 only. */
 int one_id_open(struct one_id *o, const struct cli *cli, int argc, char **argv, struct err *e) MUST_CHECK;

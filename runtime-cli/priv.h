@@ -5,7 +5,8 @@
 
 #include "vmm/base/compat.h"
 
-/* Keep only the capabilities in mask (1 << CAP_x): bounding, permitted, effective; across execve too when the user is root. */
+/* Keep only the capabilities in mask (1 << CAP_x): bounding, permitted, effective; across execve too when the user is
+ * root. */
 int priv_keep_caps(uint64_t mask) MUST_CHECK;
 
 /* No core file may ever hold guest memory or container data: RLIMIT_CORE 0 and not dumpable. */

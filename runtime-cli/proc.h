@@ -24,6 +24,6 @@ bool proc_alive(const struct proc *p);
 int proc_open(const struct proc *p) MUST_CHECK;
 
 int proc_signal_fd(int pidfd, int sig) MUST_CHECK; /* pidfd_send_signal: 0 or -errno */
-int proc_wait_fd(int pidfd) MUST_CHECK;            /* until the process of a pidfd has ended (it may still be a zombie) */
+int proc_wait_fd(int pidfd) MUST_CHECK; /* until the process of a pidfd has ended (it may still be a zombie) */
 
 #endif

@@ -7,8 +7,8 @@
  * socket: shut down for reading), so that the writer gets its EPIPE.
  *
  * The host's fds are shared with other processes: their flags are never changed. Pipes and terminals are opened anew as
- * non-blocking (pump_open_host), sockets are used with MSG_DONTWAIT, and a pipe that cannot be opened anew is written in
- * pieces of PIPE_BUF, which do not block after POLLOUT.
+ * non-blocking (pump_open_host), sockets are used with MSG_DONTWAIT, and a pipe that cannot be opened anew is written
+ * in pieces of PIPE_BUF, which do not block after POLLOUT.
  */
 #ifndef KVMBOX_PUMP_H
 #define KVMBOX_PUMP_H

@@ -48,8 +48,10 @@ int state_check_id(const char *id, struct err *e)
 	}
 	if (i == len)
 		return 0;
-	return err_say(e, EINVAL, "invalid container id `%.100s`: use letters, digits, `_`, `+`, `-`, `.`, and begin with "
-		       "neither `.` nor `-`", id);
+	return err_say(e, EINVAL,
+		       "invalid container id `%.100s`: use letters, digits, `_`, `+`, `-`, `.`, and begin with "
+		       "neither `.` nor `-`",
+		       id);
 }
 
 /* mkdir -p of the last two components is all the defaults need */
@@ -102,8 +104,9 @@ int state_reserve(struct state *s, int rootfd, const char *id, struct err *e)
 		return -e->code;
 	if (mkdirat(rootfd, id, 0700) < 0) {
 		if (errno == EEXIST)
-			return err_say(e, EEXIST, "a container with the id `%s` already exists; `kvmbox delete %s` removes it",
-				       id, id);
+			return err_say(e, EEXIST,
+				       "a container with the id `%s` already exists; `kvmbox delete %s` removes it", id,
+				       id);
 		return err_set(e, errno, "make the state folder of `%s`", id);
 	}
 	s->dir = openat(rootfd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -140,8 +143,9 @@ static int parse_state(struct state *s, const char *text, struct err *e)
 
 	if (o == NULL || !json_object_object_get_ex(o, "version", &v)) {
 		json_object_put(o);
-		return err_say(e, EPROTO, "state.json of `%s` is damaged; `kvmbox delete --force %s` removes the container",
-			       s->id, s->id);
+		return err_say(e, EPROTO,
+			       "state.json of `%s` is damaged; `kvmbox delete --force %s` removes the container", s->id,
+			       s->id);
 	}
 	if (json_object_get_int(v) != STATE_VERSION) {
 		int version = json_object_get_int(v);
@@ -331,7 +335,8 @@ int state_copy_log(const struct state *s, int fd)
 /* state.json goes last: until then the container can be found and deleted again */
 int state_remove(struct state *s, int rootfd, struct err *e)
 {
-	static const char *const files[] = { "ctl.sock", "vsock.sock", "vmm.log", "status", "state.json.new", "state.json" };
+	static const char *const files[] = { "ctl.sock", "vsock.sock",     "vmm.log",
+					     "status",   "state.json.new", "state.json" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(files); i++)

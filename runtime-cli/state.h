@@ -22,7 +22,7 @@
 #include "vmm/base/timetext.h"
 
 #define STATE_VERSION 1
-#define STATE_ID_MAX 255
+#define STATE_ID_MAX  255
 
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_STOPPED, STATUS_COUNT };
 
@@ -31,17 +31,20 @@ struct state {
 	char id[STATE_ID_MAX + 1];
 	char bundle[PATH_MAX];
 	char rootfs[PATH_MAX];
-	char cgroup[PATH_MAX]; /* below the cgroup2 mount, begins with '/'; "": none yet */
-	char created[TIMETEXT_MAX];      /* RFC 3339 with nanoseconds */
+	char cgroup[PATH_MAX];      /* below the cgroup2 mount, begins with '/'; "": none yet */
+	char created[TIMETEXT_MAX]; /* RFC 3339 with nanoseconds */
 	char oci_version[32];
-	char *annotations;     /* JSON object text, or NULL; owned */
+	char *annotations; /* JSON object text, or NULL; owned */
 	uid_t owner;
 	struct proc creator; /* the CLI process that creates */
 	struct proc monitor; /* pid 0 until started */
 	struct proc vmm;
 };
 
-#define STATE_INIT { .dir = -1 }
+#define STATE_INIT                                                                                                     \
+	{                                                                                                              \
+		.dir = -1                                                                                              \
+	}
 
 /* 0, or an error that names the rule an id must follow */
 int state_check_id(const char *id, struct err *e) MUST_CHECK;

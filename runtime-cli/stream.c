@@ -133,8 +133,8 @@ int stream_run(struct stream *s, const struct pollfd *pfd)
 	if (s->out != NULL)
 		pump_run(s->out, pfd + 2);
 	/*
-	 * When the reader on the host is gone, or the guest has finished, the connection goes: a guest that still writes
-	 * gets a reset. A finished stdin stays open until the end, so that no byte of it can be lost to a reset.
+	 * When the reader on the host is gone, or the guest has finished, the connection goes: a guest that still
+	 * writes gets a reset. A finished stdin stays open until the end, so that no byte of it can be lost to a reset.
 	 */
 	if (s->out != NULL && s->out->done)
 		fd_close(&s->conn);

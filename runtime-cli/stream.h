@@ -15,8 +15,8 @@
 
 struct stream {
 	enum proto_stream kind;
-	int conn;          /* connected to vsock.sock; owned; -1: this stream is not used */
-	bool attached;     /* the handshake is over */
+	int conn;           /* connected to vsock.sock; owned; -1: this stream is not used */
+	bool attached;      /* the handshake is over */
 	uint8_t shake[256]; /* handshake bytes so far */
 	size_t shake_len;
 	struct pump_end host_in, host_out;
@@ -25,7 +25,8 @@ struct stream {
 };
 
 /* Takes conn. host_in and host_out: what applies to the kind; fd -1 otherwise. 0 or -ENOMEM. */
-int stream_init(struct stream *s, enum proto_stream kind, int conn, struct pump_end host_in, struct pump_end host_out) MUST_CHECK;
+int stream_init(struct stream *s, enum proto_stream kind, int conn, struct pump_end host_in,
+		struct pump_end host_out) MUST_CHECK;
 
 int stream_attach(struct stream *s, uint32_t proc) MUST_CHECK; /* send the handshake: 0 or -errno */
 

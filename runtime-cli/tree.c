@@ -62,8 +62,9 @@ int tree_open_file(int *fd, bool ro, const char *path, struct err *e)
 }
 
 /*
- * Open the folder `path` (len bytes) below root, making what is missing one component at a time. Each step resolves the whole
- * prefix in the root again: slower than walking, but a symlink in the middle is followed inside the root as it should be.
+ * Open the folder `path` (len bytes) below root, making what is missing one component at a time. Each step resolves the
+ * whole prefix in the root again: slower than walking, but a symlink in the middle is followed inside the root as it
+ * should be.
  */
 static int open_dirs(int root, const char *path, size_t len)
 {
@@ -107,7 +108,8 @@ int tree_make_point(int root, const char *dest, bool file, struct err *e)
 		r = fstat(fd, &st) < 0 ? -errno : 0;
 		(void)close(fd);
 		if (r == 0 && S_ISDIR(st.st_mode) == file)
-			return err_say(e, file ? EISDIR : ENOTDIR, "mount destination `%.200s` in the rootfs is %s folder", dest,
+			return err_say(e, file ? EISDIR : ENOTDIR,
+				       "mount destination `%.200s` in the rootfs is %s folder", dest,
 				       file ? "a" : "not a");
 		return r < 0 ? err_set(e, -r, "mount destination `%.200s`", dest) : 0;
 	}

@@ -23,8 +23,8 @@ int tree_clone(const char *path, bool recursive, bool ro, struct err *e) MUST_CH
 int tree_open_file(int *fd, bool ro, const char *path, struct err *e) MUST_CHECK;
 
 /*
- * Make the mount point dest below root (a folder, or an empty file) with missing parents; existing ones stay as they are. Returns
- * 0 also when it exists with the right kind; names dest otherwise.
+ * Make the mount point dest below root (a folder, or an empty file) with missing parents; existing ones stay as they
+ * are. Returns 0 also when it exists with the right kind; names dest otherwise.
  */
 int tree_make_point(int root, const char *dest, bool file, struct err *e) MUST_CHECK;
 

@@ -229,10 +229,10 @@ int proto_get_device(struct rd v, struct proto_device *out)
 const char *proto_type_name(uint16_t type)
 {
 	static const char *const name[] = {
-		[PROTO_HELLO] = "HELLO",   [PROTO_OK] = "OK",	        [PROTO_ERROR] = "ERROR",
-		[PROTO_SETUP] = "SETUP",   [PROTO_CREATE] = "CREATE",   [PROTO_START] = "START",
-		[PROTO_SIGNAL] = "SIGNAL", [PROTO_WINSIZE] = "WINSIZE", [PROTO_EXITED] = "EXITED",
-		[PROTO_SHUTDOWN] = "SHUTDOWN", [PROTO_ATTACH] = "ATTACH", [PROTO_BIND] = "BIND",
+		[PROTO_HELLO] = "HELLO",       [PROTO_OK] = "OK",           [PROTO_ERROR] = "ERROR",
+		[PROTO_SETUP] = "SETUP",       [PROTO_CREATE] = "CREATE",   [PROTO_START] = "START",
+		[PROTO_SIGNAL] = "SIGNAL",     [PROTO_WINSIZE] = "WINSIZE", [PROTO_EXITED] = "EXITED",
+		[PROTO_SHUTDOWN] = "SHUTDOWN", [PROTO_ATTACH] = "ATTACH",   [PROTO_BIND] = "BIND",
 		[PROTO_PING] = "PING",
 	};
 	static_assert(ARRAY_SIZE(name) == PROTO_TYPE_END, "a name for every type");

@@ -2,8 +2,8 @@
 /*
  * The agent protocol as each end reads it: frames and TLVs by both bounds, every kind of value, and CREATE.
  *
- * The first byte picks the role: even, what a host sends to the agent; odd, what an agent sends to the host. The rest is
- * the byte stream of one connection. Oracles:
+ * The first byte picks the role: even, what a host sends to the agent; odd, what an agent sends to the host. The rest
+ * is the byte stream of one connection. Oracles:
  *   - a frame lies in the buffer, is not seen in any shorter one, and its TLVs fill its body exactly;
  *   - a value that is read has the width of its kind, a string has no NUL and lies in the frame;
  *   - an error made of the frame's bytes is read back as one frame with that text, cut at its bound;
@@ -21,10 +21,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) \
-			abort(); \
+#define CHECK(cond)                                                                                                    \
+	do {                                                                                                           \
+		if (!(cond))                                                                                           \
+			abort();                                                                                       \
 	} while (0)
 
 #define BODY_MAX 65536
@@ -133,17 +133,10 @@ static void put_mounts(struct wr *w, const struct spec *s)
 
 	for (i = 0; i < s->mount_count; i++) {
 		const struct spec_mount *m = &s->mounts[i];
-		const struct proto_mount p = { m->entry,
-					       m->bits,
-					       m->flags,
-					       m->clear,
-					       m->propagation,
-					       m->destination,
-					       m->type,
-					       m->data,
-					       strlen(m->destination),
-					       strlen(m->type),
-					       strlen(m->data) };
+		const struct proto_mount p = { m->entry,        m->bits,        m->flags,
+					       m->clear,        m->propagation, m->destination,
+					       m->type,         m->data,        strlen(m->destination),
+					       strlen(m->type), strlen(m->data) };
 
 		proto_put_mount(w, &p);
 	}
@@ -170,7 +163,7 @@ static void put_container(struct wr *w, const struct spec *s)
 	for (i = 0; i < s->device_count; i++) {
 		const struct spec_device *d = &s->devices[i];
 		const struct proto_device p = { d->mode, major(d->rdev), minor(d->rdev), d->uid,
-						d->gid,	 d->path,	 strlen(d->path) };
+						d->gid,  d->path,        strlen(d->path) };
 
 		proto_put_device(w, &p);
 	}
@@ -239,7 +232,8 @@ static void check_error(struct proto_frame *f)
 	CHECK(g.type == PROTO_ERROR && g.seq == f->seq && g.total == w.len);
 	CHECK(proto_tlv_next(&g.body, &t) == 1 && t.tag == PROTO_T_ERRNO);
 	CHECK(proto_tlv_next(&g.body, &t) == 1 && t.tag == PROTO_T_TEXT);
-	CHECK(proto_get_str(t.value, &s, &len) == 0 && len == strnlen(text, PROTO_TEXT_MAX) && memcmp(s, text, len) == 0);
+	CHECK(proto_get_str(t.value, &s, &len) == 0 && len == strnlen(text, PROTO_TEXT_MAX) &&
+	      memcmp(s, text, len) == 0);
 	CHECK(proto_tlv_next(&g.body, &t) == 0);
 }
 

@@ -46,6 +46,8 @@ one() {
 	[[ $step != delete:* ]] || kill -9 $cli 2>/dev/null
 	"$kvmbox" delete --force kill
 	local status=$?
+	# a foreground run that was stopped after its container ended is nobody's leftover: it goes with its terminal
+	kill -9 $cli 2>/dev/null
 	wait $cli 2>/dev/null
 	local tries=0
 	while left=$(leftovers) && [ -n "$left" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done

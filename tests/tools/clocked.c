@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Times commands from exec to reaped, interleaved: clocked [-n RUNS] [-w WARM-UPS] [-s SPACING_MS] NAME COMMAND NAME COMMAND...
+ * Times commands from exec to reaped, interleaved: clocked [-n RUNS] [-w WARM-UPS] [-s SPACING_MS] NAME COMMAND NAME
+ * COMMAND...
  *
- * Each COMMAND is split at blanks (no quoting). A round runs every command once, with an idle pause before each; the first
- * WARM-UPS rounds are dropped. Busy is what tasks ran on all cpus meanwhile (/proc/schedstat), idle the rest of the time, which
- * is right on a machine with one cpu. Prints the medians, and the range of the whole, in microseconds.
+ * Each COMMAND is split at blanks (no quoting). A round runs every command once, with an idle pause before each; the
+ * first WARM-UPS rounds are dropped. Busy is what tasks ran on all cpus meanwhile (/proc/schedstat), idle the rest of
+ * the time, which is right on a machine with one cpu. Prints the medians, and the range of the whole, in microseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,9 @@
 
 #include "vmm/base/compat.h"
 
-#define RUNS_MAX 101
+#define RUNS_MAX       101
 #define CONTENDERS_MAX 16
-#define WORDS_MAX 64
+#define WORDS_MAX      64
 
 struct contender {
 	const char *name;
@@ -135,8 +136,8 @@ int main(int argc, char **argv)
 			}
 		}
 	}
-	printf("%-28s %9s %9s %9s %9s   (us = thousand instructions; median of %zu)\n", "exec to reaped", "whole", "busy", "min",
-	       "max", runs);
+	printf("%-28s %9s %9s %9s %9s   (us = thousand instructions; median of %zu)\n", "exec to reaped", "whole",
+	       "busy", "min", "max", runs);
 	for (i = 0; i < n; i++)
 		report(&c[i], runs);
 	return 0;

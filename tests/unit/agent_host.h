@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The host's side of the agent for tests: the server runs in a child over socket pairs, on this machine, with a root
- * file system of this machine's /usr. Needs root, namespaces and busybox: host_start() tells, and prints the test's name.
+ * file system of this machine's /usr. Needs root, namespaces and busybox: host_start() tells, and prints the test's
+ * name.
  *
  * Every wait is bounded; a frame or stream that does not come fails the test.
  */
@@ -29,18 +30,18 @@
 #include "tests/unit/agent_create.h"
 #include "vmm/base/fdio.h"
 
-#define BASE "/tmp"
-#define SHARES BASE "/shares"
+#define BASE    "/tmp"
+#define SHARES  BASE "/shares"
 #define WAIT_MS 10000
 
 #define OUTPUTS (1u << PROTO_STDOUT | 1u << PROTO_STDERR)
-#define PIPES (1u << PROTO_STDIN | OUTPUTS)
+#define PIPES   (1u << PROTO_STDIN | OUTPUTS)
 
 static struct {
 	int control;
 	struct sockaddr_un stream_addr;
 	pid_t agent;
-	int calls; /* the fake machine writes a line for each call */
+	int calls;        /* the fake machine writes a line for each call */
 	char cgroup[128]; /* path of our cgroup, "" when there is none */
 	uint32_t seq;
 	uint8_t frame[PROTO_MAX_TO_HOST + PROTO_HEADER_LEN]; /* the last one received */
@@ -113,9 +114,9 @@ static const struct server_ops fake_ops = {
 
 static inline void make_root(void)
 {
-	static const char *const dirs[] = { SHARES,	  BASE "/at",	   SHARES "/0",	      SHARES "/0/etc",
-					    SHARES "/0/usr", SHARES "/0/tmp", SHARES "/0/home", SHARES "/0/home/me",
-					    SHARES "/1" };
+	static const char *const dirs[] = { SHARES,           BASE "/at",          SHARES "/0",
+					    SHARES "/0/etc",  SHARES "/0/usr",     SHARES "/0/tmp",
+					    SHARES "/0/home", SHARES "/0/home/me", SHARES "/1" };
 	static const char *const links[] = { "bin", "sbin", "lib", "lib64" };
 	char from[64], to[64];
 	size_t i;
@@ -496,11 +497,11 @@ static inline void expect_output(struct wr *w, const char *want)
 	(void)close(out);
 }
 
-#define HOST_START() \
-	do { \
-		if (!host_start(__func__)) \
-			return; \
-		expect_hello(); \
+#define HOST_START()                                                                                                   \
+	do {                                                                                                           \
+		if (!host_start(__func__))                                                                             \
+			return;                                                                                        \
+		expect_hello();                                                                                        \
 	} while (0)
 
 #endif

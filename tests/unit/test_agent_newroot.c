@@ -22,7 +22,7 @@
 #include "tests/unit/agent_create.h"
 #include "tests/unit/fake/suite.h"
 
-#define BASE "/tmp"
+#define BASE   "/tmp"
 #define SHARES BASE "/shares"
 
 /* At exit it would look for /proc in a root that has none; what is looked for here are mounts, not memory. */
@@ -139,10 +139,10 @@ static unsigned long flags_of(const char *path)
 	return v.f_flag;
 }
 
-#define ARRANGE() \
-	do { \
-		if (!arrange(__func__)) \
-			return; \
+#define ARRANGE()                                                                                                      \
+	do {                                                                                                           \
+		if (!arrange(__func__))                                                                                \
+			return;                                                                                        \
 	} while (0)
 
 START_TEST(test_the_new_root_is_the_entry_and_the_old_one_is_gone)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The agent's parts that decide without touching the system: mount attributes, sysctl names, passwd, PATH, capabilities.
+ * The agent's parts that decide without touching the system: mount attributes, sysctl names, passwd, PATH,
+ * capabilities.
  */
 #include <check.h>
 #include <errno.h>
@@ -225,8 +226,8 @@ START_TEST(test_capability_sets_that_contradict_each_other_are_named)
 		uint64_t caps[SPEC_CAPSETS]; /* bounding effective inheritable permitted ambient */
 		const char *odd;
 	} rows[] = {
-		{ { 0, 0, 0, 0, 0 }, NULL },	  { { 7, 3, 4, 3, 0 }, NULL },	       { { 7, 4, 0, 3, 0 }, "effective" },
-		{ { 1, 0, 2, 0, 0 }, "inheritable" }, { { 7, 1, 1, 1, 1 }, NULL },     { { 7, 1, 0, 1, 1 }, "ambient" },
+		{ { 0, 0, 0, 0, 0 }, NULL },          { { 7, 3, 4, 3, 0 }, NULL }, { { 7, 4, 0, 3, 0 }, "effective" },
+		{ { 1, 0, 2, 0, 0 }, "inheritable" }, { { 7, 1, 1, 1, 1 }, NULL }, { { 7, 1, 0, 1, 1 }, "ambient" },
 		{ { 7, 0, 1, 0, 1 }, "ambient" },
 	};
 	size_t i;

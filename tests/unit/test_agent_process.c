@@ -492,8 +492,10 @@ START_TEST(test_a_signal_to_all_reaches_every_process_of_the_container)
 		return;
 	}
 	w = container(1u << PROTO_STDOUT);
-	put_shell(&w, "trap : USR1; for i in 1 2 3; do (trap 'echo got; exit' USR1; echo up; while :; do sleep 0.05; done) & "
-		      "done; wait; wait; wait; wait");
+	put_shell(
+		&w,
+		"trap : USR1; for i in 1 2 3; do (trap 'echo got; exit' USR1; echo up; while :; do sleep 0.05; done) & "
+		"done; wait; wait; wait; wait");
 	expect_ok(tell(PROTO_CREATE, &w));
 	o = attach(PROTO_STDOUT);
 	expect_ok(simple(PROTO_START));
@@ -598,7 +600,8 @@ START_TEST(test_input_resize_and_interrupt_reach_the_terminal)
 
 	HOST_START();
 	w = with_terminal(10, 20);
-	put_shell(&w, "trap 'stty size' WINCH; trap 'echo int; exit 6' INT; read x; echo got $x; while :; do sleep 0.05; done");
+	put_shell(&w, "trap 'stty size' WINCH; trap 'echo int; exit 6' INT; read x; echo got $x; while :; do sleep "
+		      "0.05; done");
 	expect_ok(tell(PROTO_CREATE, &w));
 	t = attach(PROTO_TTY);
 	expect_ok(simple(PROTO_START));

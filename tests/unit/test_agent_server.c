@@ -363,7 +363,8 @@ START_TEST(test_bytes_go_through_a_process_unchanged)
 	expect_ok(simple(PROTO_START));
 	ck_assert_int_eq(fd_set_nonblock(to, true), 0);
 	while (back < TOTAL) {
-		struct pollfd p[2] = { { .fd = in < TOTAL ? to : -1, .events = POLLOUT }, { .fd = from, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = in < TOTAL ? to : -1, .events = POLLOUT },
+				       { .fd = from, .events = POLLIN } };
 		ssize_t n;
 
 		ck_assert_int_gt(poll(p, 2, WAIT_MS), 0);

@@ -155,6 +155,30 @@ START_TEST(test_payload_moves_over_any_number_of_segments)
 }
 END_TEST
 
+START_TEST(test_a_payload_is_as_long_as_its_count_says)
+{
+	static const uint32_t counts[] = { 0, 3, 5, 100, UINT32_MAX };
+	size_t i;
+
+	up();
+	ck_assert_int_eq(nc_walk(&c, 0, 1, "file"), 0);
+	ck_assert_int_eq(nc_lopen(&c, 1, 2), 0);
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		nc_begin(&c, P9_TWRITE);
+		nc_u32(&c, 1);
+		nc_u64(&c, 0);
+		nc_u32(&c, counts[i]);
+		wr_bytes(&c.w, "abcd", 4);
+		wr_patch_u32(&c.w, 0, (uint32_t)c.w.len);
+		ck_assert_uint_gt(nc_raw(&c, c.w.len + 50), 0); /* the chain holds more than the message */
+		ck_assert_int_eq(nc_answer(&c), -EPROTO);
+	}
+	ck_assert_int_eq(nc_read(&c, 1, 0, 10), 5);
+	ck_assert_int_eq(memcmp(c.r.p, "hello", 5), 0);
+	down();
+}
+END_TEST
+
 START_TEST(test_reads_end_at_msize_and_at_the_room_there_is)
 {
 	static char big[20000];
@@ -993,6 +1017,7 @@ int main(void)
 	const TTest *const tests[] = {
 		test_a_write_is_in_the_file_when_its_reply_is_there,
 		test_payload_moves_over_any_number_of_segments,
+		test_a_payload_is_as_long_as_its_count_says,
 		test_reads_end_at_msize_and_at_the_room_there_is,
 		test_offsets_that_overflow_are_refused,
 		test_io_needs_an_open_fid_of_the_right_kind,

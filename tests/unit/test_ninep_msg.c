@@ -201,6 +201,26 @@ START_TEST(test_only_a_walk_may_say_dot_dot)
 }
 END_TEST
 
+START_TEST(test_a_walk_has_16_names_at_most)
+{
+	uint8_t body[128];
+	unsigned int n, i;
+
+	for (n = 15; n <= 18; n++) {
+		struct wr w = wr_init(body, sizeof(body));
+
+		wr_u64(&w, 0);
+		wr_u16(&w, (uint16_t)n);
+		for (i = 0; i < n; i++) {
+			wr_u16(&w, 1);
+			wr_u8(&w, 'a');
+		}
+		ck_assert_int_eq(decode(P9_TWALK, body, w.len), n <= 16 ? 0 : -EPROTO);
+		ck_assert_uint_le(msg.n, 16);
+	}
+}
+END_TEST
+
 START_TEST(test_a_symlinks_target_is_a_string_of_one_to_4095_bytes)
 {
 	static uint8_t body[6 + 1 + 2 + 5000 + 4];
@@ -335,6 +355,7 @@ int main(void)
 		test_types_that_are_not_served_are_refused,
 		test_a_name_is_one_component,
 		test_only_a_walk_may_say_dot_dot,
+		test_a_walk_has_16_names_at_most,
 		test_a_symlinks_target_is_a_string_of_one_to_4095_bytes,
 		test_an_xattrs_name_may_be_empty_or_hold_a_slash_but_no_nul,
 		test_attributes_take_their_place_and_device_numbers_linux_form,

@@ -12,9 +12,10 @@ START_TEST(test_names_and_numbers_of_signals_are_understood)
 		const char *word;
 		int number;
 	} rows[] = {
-		{ "9", SIGKILL },      { "KILL", SIGKILL }, { "SIGKILL", SIGKILL }, { "sigterm", SIGTERM }, { "0", 0 },
-		{ "64", 64 },	       { "RTMIN", 34 },	    { "SIGRTMIN+3", 37 },   { "rtmax-1", 63 },	    { "RTMAX", 64 },
-		{ "WINCH", SIGWINCH }, { "POLL", SIGIO },   { "1", SIGHUP },
+		{ "9", SIGKILL },  { "KILL", SIGKILL }, { "SIGKILL", SIGKILL }, { "sigterm", SIGTERM },
+		{ "0", 0 },        { "64", 64 },        { "RTMIN", 34 },        { "SIGRTMIN+3", 37 },
+		{ "rtmax-1", 63 }, { "RTMAX", 64 },     { "WINCH", SIGWINCH },  { "POLL", SIGIO },
+		{ "1", SIGHUP },
 	};
 	struct err e;
 	size_t i;

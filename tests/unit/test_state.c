@@ -43,7 +43,8 @@ static void remove_all(struct state *s, int rootfd)
 
 START_TEST(test_ids_follow_the_rule)
 {
-	static const char *const good[] = { "a", "A-b_c.d+e", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" };
+	static const char *const good[] = { "a", "A-b_c.d+e",
+					    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" };
 	static const char *const bad[] = { "", ".", "..", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4", "a:b" };
 	char long_id[STATE_ID_MAX + 2];
 	struct err e;

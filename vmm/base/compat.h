@@ -12,13 +12,12 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define UNUSED __attribute__((unused))
-#define NORETURN __attribute__((noreturn))
+#define UNUSED                 __attribute__((unused))
+#define NORETURN               __attribute__((noreturn))
 
-#define container_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline size_t min_size(size_t a, size_t b)
 {
@@ -37,10 +36,10 @@ static inline uint64_t min_u64(uint64_t a, uint64_t b)
 
 /* Our own invariants only: never reachable by a guest, a bundle or a peer. */
 NORETURN void bug_at(const char *file, int line, const char *what);
-#define BUG_ON(cond) \
-	do { \
-		if (__builtin_expect(!!(cond), 0)) \
-			bug_at(__FILE__, __LINE__, #cond); \
+#define BUG_ON(cond)                                                                                                   \
+	do {                                                                                                           \
+		if (__builtin_expect(!!(cond), 0))                                                                     \
+			bug_at(__FILE__, __LINE__, #cond);                                                             \
 	} while (0)
 
 #endif

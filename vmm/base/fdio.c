@@ -145,10 +145,9 @@ ssize_t fds_recv(int sock, void *buf, size_t cap, int *fds, unsigned int *n)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = cap };
 	union fds_control ctl = { 0 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = ctl.buf,
-			      .msg_controllen = sizeof(ctl.buf) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf, .msg_controllen = sizeof(ctl.buf)
+	};
 	unsigned int room = *n, i;
 	struct cmsghdr *c;
 	bool whole = true;

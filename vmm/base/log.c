@@ -42,8 +42,8 @@ void log_msg(enum log_level level, const char *area, const char *fmt, ...)
 	if (sink.fd < 0 || level > sink.max)
 		return;
 	n = snprintf(line, sizeof(line), "%s %s%s%s%s %s %s: ", timetext_now(stamp, 3), sink.program,
-		     sink.name[0] != '\0' ? "[" : "", sink.name, sink.name[0] != '\0' ? "]" : "",
-		     level_name[level], area);
+		     sink.name[0] != '\0' ? "[" : "", sink.name, sink.name[0] != '\0' ? "]" : "", level_name[level],
+		     area);
 	len = min_size((size_t)n, sizeof(line) - 2);
 	va_start(ap, fmt);
 	n = vsnprintf(line + len, sizeof(line) - 1 - len, fmt, ap);

@@ -20,8 +20,8 @@ void log_init(const char *program, const char *name, int fd, enum log_level max)
 void log_msg(enum log_level level, const char *area, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #define log_error(area, ...) log_msg(LOG_ERROR, area, __VA_ARGS__)
-#define log_warn(area, ...) log_msg(LOG_WARN, area, __VA_ARGS__)
-#define log_info(area, ...) log_msg(LOG_INFO, area, __VA_ARGS__)
+#define log_warn(area, ...)  log_msg(LOG_WARN, area, __VA_ARGS__)
+#define log_info(area, ...)  log_msg(LOG_INFO, area, __VA_ARGS__)
 #define log_debug(area, ...) log_msg(LOG_DEBUG, area, __VA_ARGS__)
 
 /* One per device; zero-initialised. log_limited() is true at most once a second. */

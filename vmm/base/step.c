@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 static const char *const steps[] = {
-	"cli:reserved",	  "cli:cgroup",	"cli:files",	 "cli:sockets",	   "cli:vmm-started",
-	"cli:monitor-started", "cli:recorded",  "cli:created",	"cli:pid-file",  "cli:before-start", "cli:before-exit",
-	"vmm:start",	  "vmm:memory",	    "vmm:kvm",		"vmm:kernel",	 "vmm:devices",	   "vmm:before-run",
-	"vmm:exit",	  "launch:vmm-child", "launch:vmm-root", "monitor:start", "monitor:tree",   "monitor:root",
-	"monitor:locked", "monitor:hello",  "monitor:created",	"monitor:started", "monitor:exited", "monitor:drained",
-	"delete:killed",  "delete:empty",   "delete:cgroup",	"delete:files",
+	"cli:reserved",        "cli:cgroup",      "cli:files",      "cli:sockets",      "cli:vmm-started",
+	"cli:monitor-started", "cli:recorded",    "cli:created",    "cli:pid-file",     "cli:before-start",
+	"cli:before-exit",     "vmm:start",       "vmm:memory",     "vmm:kvm",          "vmm:kernel",
+	"vmm:devices",         "vmm:before-run",  "vmm:exit",       "launch:vmm-child", "launch:vmm-root",
+	"monitor:start",       "monitor:tree",    "monitor:root",   "monitor:locked",   "monitor:hello",
+	"monitor:created",     "monitor:started", "monitor:exited", "monitor:drained",  "delete:killed",
+	"delete:empty",        "delete:cgroup",   "delete:files",
 };
 
 int step_fd(void)

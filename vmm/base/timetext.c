@@ -26,8 +26,8 @@ const char *timetext(char buf[static TIMETEXT_MAX], const struct timespec *ts, u
 	size_t len;
 
 	civil_from_days(s / DAY_S, &year, &month, &day);
-	len = (size_t)snprintf(buf, TIMETEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u", year % 10000, month, day, rest / 3600,
-			       rest / 60 % 60, rest % 60);
+	len = (size_t)snprintf(buf, TIMETEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u", year % 10000, month, day,
+			       rest / 3600, rest / 60 % 60, rest % 60);
 	if (digits == 3)
 		(void)snprintf(buf + len, TIMETEXT_MAX - len, ".%03ldZ", ts->tv_nsec / 1000000);
 	else if (digits == 9)
