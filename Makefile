@@ -68,7 +68,7 @@ all: programs kernel
 programs: deps-build $(programs)
 kernel: $(kernel)
 unit: $(unit_bin)
-guest-programs: $(guest_bin) $(host_bin)
+guest-programs: $(guest_bin) $(host_bin) $(B)/guest/p9kernel
 
 help:
 	@sed -n 's/^#? //p' Makefile
@@ -135,6 +135,13 @@ $(B)/guest/%: $(B)/tests/guest/%.o $(B)/libkvmbox.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -static -o $@ $^
+
+# A guest with no Linux in it: freestanding, entered as a kernel.
+$(B)/guest/p9kernel: tests/guest/kernel/p9kernel.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -O2 $(warn) -ffreestanding -fno-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+		-fcf-protection=none -nostdlib -static -no-pie -Wl,-Ttext-segment=0x100000 -Wl,--build-id=none -o $@ $<
 
 $(B)/tools/%: $(B)/tests/tools/%.o $(B)/libkvmbox.a
 	$(call say,LD,$@)

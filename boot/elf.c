@@ -54,6 +54,11 @@ int elf_segments(struct Elf *elf, const char *name, uint64_t file_size, struct e
 		return bad_elf(e, name, "no complete program header table");
 	*out = (struct elf_image){ .entry = h->e_entry };
 	for (i = 0; i < n; i++) {
+		/* a kernel has neither; started as one, a program would end in a triple fault that explains nothing */
+		if (ph[i].p_type == PT_INTERP || ph[i].p_type == PT_TLS)
+			return err_say(e, ENOEXEC,
+				       "kernel `%s` is a program for an operating system, not a kernel; give a vmlinux",
+				       name);
 		if (ph[i].p_type != PT_LOAD || ph[i].p_memsz == 0)
 			continue;
 		r = check_segment(&ph[i], name, file_size, e);

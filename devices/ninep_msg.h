@@ -66,8 +66,9 @@ enum {
 #define P9_O_DIRECTORY 00200000U
 #define P9_O_NOATIME   01000000U
 #define P9_O_SYNC      04000000U
-#define P9_O_KNOWN     07777703U /* with NOCTTY, NONBLOCK, FASYNC, DIRECT, LARGEFILE, NOFOLLOW, CLOEXEC: no meaning here \
-				  */
+#define P9_O_KNOWN                                                                                                     \
+	07777703U /* with NOCTTY, NONBLOCK, FASYNC, DIRECT, LARGEFILE, NOFOLLOW, CLOEXEC: no meaning here              \
+		   */
 
 #define P9_AT_REMOVEDIR 0x200U
 

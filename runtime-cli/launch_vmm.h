@@ -5,6 +5,8 @@
 #ifndef KVMBOX_LAUNCH_VMM_H
 #define KVMBOX_LAUNCH_VMM_H
 
+#include <sys/types.h>
+
 #include "runtime-cli/plan.h"
 #include "vmm/base/err.h"
 
@@ -17,6 +19,7 @@ struct vmm_parts {
 	uint32_t vcpus;
 	const char *over; /* a folder to pivot over */
 	int netns;        /* to join; -1: it was born in its own. Not owned. */
+	dev_t deny;       /* the host's /dev, never to be served; 0: none */
 	int exe, kernel, init, kvm;
 	int log;
 	int vsock;          /* listening socket */

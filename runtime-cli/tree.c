@@ -30,7 +30,8 @@ static int open_in_root(int root, const char *path, uint64_t flags, uint64_t mod
 
 int tree_clone(const char *path, bool recursive, bool ro, struct err *e)
 {
-	struct mount_attr attr = { .attr_set = ro ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (ro ? MOUNT_ATTR_RDONLY : 0),
+				   .propagation = MS_PRIVATE };
 	unsigned int rec = recursive ? AT_RECURSIVE : 0;
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec);
 

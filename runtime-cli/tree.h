@@ -12,7 +12,7 @@
 
 /*
  * A private clone of the mount tree at path (open_tree), detached, owned by the caller as an O_PATH fd: it does not
- * contain what is mounted on path later. Read-only for all of it where ro.
+ * contain what is mounted on path later. Without devices and set-ID programs, and read-only where ro, all of it.
  */
 int tree_clone(const char *path, bool recursive, bool ro, struct err *e) MUST_CHECK;
 

@@ -228,6 +228,20 @@ static int root_entry(struct vm_config *c, const char *opt, char *v, struct err 
 	return 0;
 }
 
+static int root_deny(struct vm_config *c, const char *opt, char *v, struct err *e)
+{
+	char *minor = strchr(v, ':');
+	uint64_t a, b;
+
+	if (minor != NULL)
+		*minor++ = '\0';
+	if (minor == NULL || parse_number(v, UINT32_MAX, &a) < 0 || parse_number(minor, UINT32_MAX, &b) < 0)
+		return err_say(e, EINVAL, "%s: deny=MAJOR:MINOR wants a device number", opt);
+	c->deny_major = (uint32_t)a;
+	c->deny_minor = (uint32_t)b;
+	return 0;
+}
+
 static int opt_root(struct vm_config *c, const char *opt, char *v, struct err *e)
 {
 	char *key, *value;
@@ -240,6 +254,8 @@ static int opt_root(struct vm_config *c, const char *opt, char *v, struct err *e
 			r = parse_tag(opt, value, &c->root_tag, e);
 		else if (strcmp(key, "fd") == 0 && value != NULL)
 			r = root_entry(c, opt, value, e);
+		else if (strcmp(key, "deny") == 0 && value != NULL)
+			r = root_deny(c, opt, value, e);
 		else
 			r = bad_key(opt, key, value, e);
 	}

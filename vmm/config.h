@@ -53,7 +53,8 @@ struct vm_config {
 	unsigned int shares;
 	struct config_share share[CONFIG_SHARES_MAX];
 
-	const char *root_tag; /* NULL: no synthetic root */
+	const char *root_tag;            /* NULL: no synthetic root */
+	uint32_t deny_major, deny_minor; /* a device number the root never enters (the host's devtmpfs); 0, 0: none */
 	unsigned int entries;
 	struct config_entry entry[CONFIG_ENTRIES_MAX];
 

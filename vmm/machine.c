@@ -6,6 +6,7 @@
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -95,6 +96,8 @@ static int add_root(struct vm *vm, struct err *e)
 
 	for (i = 0; i < c->entries; i++)
 		entry[i] = (struct ninep_entry){ .fd = c->entry[i].fd, .ro = c->entry[i].ro };
+	if (c->deny_major != 0 || c->deny_minor != 0)
+		cfg.deny_dev[cfg.n_deny++] = makedev(c->deny_major, c->deny_minor);
 	r = add_p9(vm, c->root_tag, &cfg, e);
 	return r < 0 ? err_wrap(e, "--root") : 0;
 }

@@ -8,8 +8,9 @@
  * Connections (all vsock):
  *   - control: the agent connects to the host's PROTO_PORT_CONTROL once, before any container process exists, and
  *     sends HELLO. The host then sends requests; every request has a seq and gets one OK or ERROR frame with the same
- *     type's seq. EXITED is sent by the agent unasked (seq 0), after all output of that process was handed to its streams:
- *     exactly one for every CREATE that was answered with OK, also when START failed or the process was killed before it.
+ *     type's seq. EXITED is sent by the agent unasked (seq 0), after all output of that process was handed to its
+ * streams: exactly one for every CREATE that was answered with OK, also when START failed or the process was killed
+ * before it.
  *   - streams: the host connects to the agent's PROTO_PORT_STREAM, sends one ATTACH frame, reads one OK frame; from
  *     then on the connection carries raw bytes of one stream. Half-close (shutdown for writing) is end of file.
  *     ATTACH may come before or after CREATE of its process; START fails with EAGAIN until all streams of the CREATE's
@@ -30,12 +31,12 @@
 #define PROTO_MINOR 0
 
 #define PROTO_PORT_CONTROL 1024
-#define PROTO_PORT_STREAM 1025
+#define PROTO_PORT_STREAM  1025
 
-#define PROTO_HEADER_LEN 12
+#define PROTO_HEADER_LEN   12
 #define PROTO_MAX_TO_GUEST ((size_t)8 << 20) /* argv and environment up to the kernel's own limits */
-#define PROTO_MAX_TO_HOST ((size_t)64 << 10)
-#define PROTO_TEXT_MAX 400 /* of an ERROR */
+#define PROTO_MAX_TO_HOST  ((size_t)64 << 10)
+#define PROTO_TEXT_MAX     400 /* of an ERROR */
 
 #define PROTO_CRITICAL 0x8000
 #define PROTO_NO_ENTRY UINT32_MAX
@@ -44,19 +45,19 @@
 #define PROTO_PROC_INIT 1
 
 enum proto_type {
-	PROTO_HELLO = 1,    /* agent: VERSION, BUILD */
-	PROTO_OK = 2,       /* answer; may carry TLVs of the request's kind */
-	PROTO_ERROR = 3,    /* answer: ERRNO, TEXT */
-	PROTO_SETUP = 4,    /* host: TIME, SEED, HOSTNAME of the VM; before anything else */
-	PROTO_CREATE = 5,   /* host: PROC and the container and its process; answered when all but exec is done */
-	PROTO_START = 6,    /* host: PROC; answered when exec succeeded, or with its errno */
-	PROTO_SIGNAL = 7,   /* host: PROC, SIGNO, ALL */
-	PROTO_WINSIZE = 8,  /* host: PROC, WINSIZE */
-	PROTO_EXITED = 9,   /* agent: PROC, STATUS */
+	PROTO_HELLO = 1,     /* agent: VERSION, BUILD */
+	PROTO_OK = 2,        /* answer; may carry TLVs of the request's kind */
+	PROTO_ERROR = 3,     /* answer: ERRNO, TEXT */
+	PROTO_SETUP = 4,     /* host: TIME, SEED, HOSTNAME of the VM; before anything else */
+	PROTO_CREATE = 5,    /* host: PROC and the container and its process; answered when all but exec is done */
+	PROTO_START = 6,     /* host: PROC; answered when exec succeeded, or with its errno */
+	PROTO_SIGNAL = 7,    /* host: PROC, SIGNO, ALL */
+	PROTO_WINSIZE = 8,   /* host: PROC, WINSIZE */
+	PROTO_EXITED = 9,    /* agent: PROC, STATUS */
 	PROTO_SHUTDOWN = 10, /* host: kill everything, sync, power off; no answer */
-	PROTO_ATTACH = 11,  /* host, on a stream connection: PROC, STREAM */
-	PROTO_BIND = 12,    /* host: SLOT, ADD: bind or unbind the virtio-mmio slot in sysfs */
-	PROTO_PING = 13,    /* host: answered with OK */
+	PROTO_ATTACH = 11,   /* host, on a stream connection: PROC, STREAM */
+	PROTO_BIND = 12,     /* host: SLOT, ADD: bind or unbind the virtio-mmio slot in sysfs */
+	PROTO_PING = 13,     /* host: answered with OK */
 	PROTO_TYPE_END
 };
 
@@ -80,8 +81,8 @@ enum proto_tag {
 	PROTO_T_ADD = 14,     /* u8: 1 bind, 0 unbind */
 
 	/* CREATE: the process */
-	PROTO_T_ARG = 32,          /* repeated, in order */
-	PROTO_T_ENV = 33,          /* repeated, in order */
+	PROTO_T_ARG = 32, /* repeated, in order */
+	PROTO_T_ENV = 33, /* repeated, in order */
 	PROTO_T_CWD = 34,
 	PROTO_T_USER = 35,         /* u32 uid, u32 gid, u32 umask (UINT32_MAX: not given) */
 	PROTO_T_GROUPS = 36,       /* u32 each */
@@ -97,24 +98,25 @@ enum proto_tag {
 	PROTO_T_NAMESPACES = 65, /* u64 of CLONE_NEWx */
 	PROTO_T_HOSTNAME = 66,
 	PROTO_T_DOMAINNAME = 67,
-	PROTO_T_MOUNT = 68,    /* repeated, in order: struct proto_mount */
-	PROTO_T_MASKED = 69,   /* repeated: path */
-	PROTO_T_READONLY = 70, /* repeated: path */
-	PROTO_T_SYSCTL = 71,   /* repeated: string key, string value */
-	PROTO_T_DEVICE = 72,   /* repeated: struct proto_device */
+	PROTO_T_MOUNT = 68,       /* repeated, in order: struct proto_mount */
+	PROTO_T_MASKED = 69,      /* repeated: path */
+	PROTO_T_READONLY = 70,    /* repeated: path */
+	PROTO_T_SYSCTL = 71,      /* repeated: string key, string value */
+	PROTO_T_DEVICE = 72,      /* repeated: struct proto_device */
 	PROTO_T_PROPAGATION = 73, /* u64 MS_ flags of the root */
-	PROTO_T_CGROUP = 74,   /* reserved: limits in the guest */
+	PROTO_T_CGROUP = 74,      /* reserved: limits in the guest */
 };
 
 /* Strings inside a TLV: le32 len, then the bytes. */
 
-/* In a MOUNT: u32 entry, u32 bits, u64 flags, u64 clear, u64 propagation, string destination, string type, string data */
+/* In a MOUNT: u32 entry, u32 bits, u64 flags, u64 clear, u64 propagation, string destination, string type, string data
+ */
 struct proto_mount {
-	uint32_t entry; /* of the 9p root, or PROTO_NO_ENTRY: a file system of the guest's own */
-	uint32_t bits;  /* PROTO_MOUNT_x */
-	uint64_t flags; /* MS_ flags to set */
-	uint64_t clear; /* MS_ flags to clear ("rw", "exec", ...) */
-	uint64_t propagation; /* MS_SHARED and so on, with MS_REC; 0: none */
+	uint32_t entry;          /* of the 9p root, or PROTO_NO_ENTRY: a file system of the guest's own */
+	uint32_t bits;           /* PROTO_MOUNT_x */
+	uint64_t flags;          /* MS_ flags to set */
+	uint64_t clear;          /* MS_ flags to clear ("rw", "exec", ...) */
+	uint64_t propagation;    /* MS_SHARED and so on, with MS_REC; 0: none */
 	const char *destination; /* all three: not terminated when read from the wire; see the lengths */
 	const char *type;
 	const char *data;
@@ -144,7 +146,8 @@ struct proto_tlv {
 	struct rd value;
 };
 
-/* Look at the front of buf. 1: a whole frame; 0: more bytes needed; -EPROTO: bad; -EMSGSIZE: its body is larger than max. */
+/* Look at the front of buf. 1: a whole frame; 0: more bytes needed; -EPROTO: bad; -EMSGSIZE: its body is larger than
+ * max. */
 int proto_frame_next(const uint8_t *buf, size_t len, size_t max, struct proto_frame *f) MUST_CHECK;
 /* 1: a TLV; 0: end of body; -EPROTO */
 int proto_tlv_next(struct rd *body, struct proto_tlv *t) MUST_CHECK;
@@ -159,7 +162,8 @@ void proto_put_u32(struct wr *w, uint16_t tag, uint32_t v);
 void proto_put_u64(struct wr *w, uint16_t tag, uint64_t v);
 void proto_put_mount(struct wr *w, const struct proto_mount *m);
 void proto_put_device(struct wr *w, const struct proto_device *d);
-void proto_put_error(struct wr *w, uint32_t seq, int errnum, const char *text); /* a whole frame; text is cut at PROTO_TEXT_MAX */
+void proto_put_error(struct wr *w, uint32_t seq, int errnum,
+		     const char *text); /* a whole frame; text is cut at PROTO_TEXT_MAX */
 
 /* Reading values: 0 or -EPROTO (wrong width, NUL inside, trailing bytes). Strings stay in place. */
 int proto_get_u8(struct rd v, uint8_t *out) MUST_CHECK;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * PID 1 of a machine without kvmbox, for trying the guest kernel alone (boot/guest-kernel/try): mounts what programs expect
- * and the 9p share `share` on /share, runs the programs named on the kernel's command line as do=PROGRAM, and ends as end= says.
+ * PID 1 of a machine without kvmbox, for trying the guest kernel alone (boot/guest-kernel/try): mounts what programs
+ * expect and the 9p share `share` on /share, runs the programs named on the kernel's command line as do=PROGRAM, and
+ * ends as end= says.
  *
  *   slot=NAME     unbind a virtio-mmio slot, if it is bound, and bind it; says how that went
  *   mnt=OPTIONS   9p mount options, besides trans=virtio,version=9p2000.L

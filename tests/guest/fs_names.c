@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Names, links, attributes and limits of the shared file system, as a container's processes see them (docs/filesystem.md
- * names these tests). Data is in fs_semantics.c, the other side in fs_peer.c.
+ * Names, links, attributes and limits of the shared file system, as a container's processes see them
+ * (docs/filesystem.md names these tests). Data is in fs_semantics.c, the other side in fs_peer.c.
  *
  *   fs_names DIRECTORY [PART-OF-A-NAME]
  *
@@ -208,8 +208,8 @@ static const char *test_files_belong_to_who_made_them(void)
 	}
 	if ((mode_of("w/mine") & 07777) != 0640)
 		return bad("mode %o", mode_of("w/mine"));
-	return unlink("w/mine") < 0 || unlink("w/sym") < 0 || rmdir("w/sub") < 0 || rmdir("w") < 0 ? bad("clean up:") :
-												     NULL;
+	return unlink("w/mine") < 0 || unlink("w/sym") < 0 || rmdir("w/sub") < 0 || rmdir("w") < 0 ? bad("clean up:")
+												   : NULL;
 }
 
 static const char *test_permissions_are_enforced(void)
@@ -284,9 +284,9 @@ static const char *test_statfs_tells_a_size(void)
 
 	if (statfs(".", &fs) < 0)
 		return bad("statfs:");
-	return fs.f_blocks == 0 || fs.f_namelen != 255 ? bad("blocks %llu, names %ld", (unsigned long long)fs.f_blocks,
-							      (long)fs.f_namelen) :
-							 NULL;
+	return fs.f_blocks == 0 || fs.f_namelen != 255
+		       ? bad("blocks %llu, names %ld", (unsigned long long)fs.f_blocks, (long)fs.f_namelen)
+		       : NULL;
 }
 
 /* ---- extended attributes ---- */
@@ -312,7 +312,8 @@ static const char *test_xattrs_of_users(void)
 	if (n < 0 || memmem(list, (size_t)n, "user.one", 9) == NULL ||
 	    (trusted && memmem(list, (size_t)n, "trusted.two", 12) == NULL))
 		return bad("listxattr, %zd bytes:", n);
-	if (removexattr("x", "user.one") < 0 || getxattr("x", "user.one", value, sizeof(value)) >= 0 || errno != ENODATA)
+	if (removexattr("x", "user.one") < 0 || getxattr("x", "user.one", value, sizeof(value)) >= 0 ||
+	    errno != ENODATA)
 		return bad("removexattr:");
 	return unlink("x") < 0 ? bad("unlink:") : NULL;
 }
@@ -325,7 +326,8 @@ static const char *test_file_capabilities(void)
 	cap.data[0].permitted = 1u << CAP_NET_RAW;
 	if (touch("x", 0755) < 0 || setxattr("x", "security.capability", &cap, sizeof(cap), 0) < 0)
 		return bad("set:");
-	if (getxattr("x", "security.capability", &back, sizeof(back)) < 20 || back.data[0].permitted != 1u << CAP_NET_RAW)
+	if (getxattr("x", "security.capability", &back, sizeof(back)) < 20 ||
+	    back.data[0].permitted != 1u << CAP_NET_RAW)
 		return bad("get:");
 	fd = open("x", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "x", 1) != 1)
@@ -455,8 +457,8 @@ static const char *test_holes_are_data_and_flags_are_refused(void)
 
 static const char *test_posix_acls_are_eopnotsupp(void)
 {
-	static const unsigned char acl[] = { 2, 0, 0, 0, 1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff, 4, 0, 5, 0, 0xff, 0xff, 0xff,
-					     0xff, 32, 0, 5, 0, 0xff, 0xff, 0xff, 0xff };
+	static const unsigned char acl[] = { 2, 0, 0,    0,    1,    0,    7,  0, 0xff, 0xff, 0xff, 0xff, 4,    0,
+					     5, 0, 0xff, 0xff, 0xff, 0xff, 32, 0, 5,    0,    0xff, 0xff, 0xff, 0xff };
 
 	if (touch("f", 0644) < 0)
 		return bad("create:");

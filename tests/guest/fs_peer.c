@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The shared file system seen from both sides: what a guest writes is on the host, what the host changes is in the guest
- * (docs/filesystem.md names these tests).
+ * The shared file system seen from both sides: what a guest writes is on the host, what the host changes is in the
+ * guest (docs/filesystem.md names these tests).
  *
- *   fs_peer --host [--coarse] DIRECTORY    on the host: does what it is asked until told to stop, or for 60 s of silence
- *   fs_peer DIRECTORY [PART-OF-A-NAME]     in the guest
+ *   fs_peer --host [--coarse] DIRECTORY    on the host: does what it is asked until told to stop, or for 60 s of
+ * silence fs_peer DIRECTORY [PART-OF-A-NAME]     in the guest
  *
  * They talk through files in DIRECTORY/talk: the guest makes ask.N, one line, the host answers with say.N, `ok ...` or
  * `errno N`. --coarse moves a changed file's mtime on by whole seconds, for 9p servers whose versions count seconds.
@@ -25,7 +25,7 @@
 
 #include "tests/guest/report.h"
 
-#define PAGE 4096
+#define PAGE         4096
 #define LINE_MAX_LEN 512
 
 /* ---- the talk ---- */
@@ -132,7 +132,8 @@ static int host_read(const struct order *o, char *reply)
 	len = pread(fd, data, want, strtol(o->b, NULL, 10));
 	close(fd);
 	if (len >= 0)
-		(void)snprintf(reply, LINE_MAX_LEN, "ok %zd %016" PRIx64 " %.40s", len, sum_of(data, (size_t)len), data);
+		(void)snprintf(reply, LINE_MAX_LEN, "ok %zd %016" PRIx64 " %.40s", len, sum_of(data, (size_t)len),
+			       data);
 	free(data);
 	return len < 0 ? -errno : 0;
 }
@@ -145,8 +146,8 @@ static int host_write(const struct order *o)
 
 	if (fd < 0)
 		return -errno;
-	n = o->b[0] == '+' ? (lseek(fd, 0, SEEK_END), write(fd, o->c, len)) :
-			     pwrite(fd, o->c, len, strtol(o->b, NULL, 10));
+	n = o->b[0] == '+' ? (lseek(fd, 0, SEEK_END), write(fd, o->c, len))
+			   : pwrite(fd, o->c, len, strtol(o->b, NULL, 10));
 	close(fd);
 	moved_on(o->a);
 	return n == (ssize_t)len ? 0 : -EIO;
@@ -205,7 +206,8 @@ static int host_do(const struct order *o, char *reply)
 		return setxattr(o->a, o->b, o->c, strlen(o->c), 0) < 0 ? -errno : 0;
 	if (strcmp(o->verb, "append") == 0) { /* in the background */
 		if (fork() == 0)
-			_exit(append_lines(o->a, atoi(o->b), o->c) != NULL); // NOLINT(cert-err34-c): the test's own number
+			_exit(append_lines(o->a, atoi(o->b), o->c) !=
+			      NULL); // NOLINT(cert-err34-c): the test's own number
 		return 0;
 	}
 	if (strcmp(o->verb, "wait") == 0)
@@ -516,7 +518,8 @@ static const char *test_guest_and_host_append_to_one_file(void)
 static const char *test_names_and_attributes_are_on_the_host(void)
 {
 	(void)unlink("l");
-	if (make_file("f", "x") < 0 || symlink("/etc/passwd", "l") < 0 || chown("f", 1234, 2345) < 0 || chmod("f", 0705) < 0)
+	if (make_file("f", "x") < 0 || symlink("/etc/passwd", "l") < 0 || chown("f", 1234, 2345) < 0 ||
+	    chmod("f", 0705) < 0)
 		return bad("set up:");
 	if (!host("stat f") || strncmp(answer, "ok 100705 1234:2345 1 links 1", 29) != 0)
 		return bad("stat on the host: %s", answer);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A file against a model of it in memory: thousands of random reads, writes, appends, truncations, stores through a shared
- * mapping, syncs and re-opens by two descriptors and two names; every byte read must be the model's.
+ * A file against a model of it in memory: thousands of random reads, writes, appends, truncations, stores through a
+ * shared mapping, syncs and re-opens by two descriptors and two names; every byte read must be the model's.
  *
  *   fs_random DIRECTORY [SEED [OPERATIONS]]
  *
@@ -19,7 +19,7 @@
 #include "tests/guest/report.h"
 
 #define MAX_SIZE (192 * 1024)
-#define PAGE 4096
+#define PAGE     4096
 
 static unsigned char model[MAX_SIZE], scratch[MAX_SIZE];
 static size_t size; /* of the file */
@@ -39,7 +39,8 @@ static const char *check_bytes(const unsigned char *got, size_t off, size_t len,
 {
 	for (size_t i = 0; i < len; i++)
 		if (got[i] != model[off + i])
-			return bad("%s: byte %zu is %#x, not %#x (size %zu)", how, off + i, got[i], model[off + i], size);
+			return bad("%s: byte %zu is %#x, not %#x (size %zu)", how, off + i, got[i], model[off + i],
+				   size);
 	return NULL;
 }
 
@@ -236,7 +237,8 @@ int main(int argc, char **argv)
 	for (long i = 0; i < count && why == NULL; i++) {
 		why = step();
 		if (why != NULL)
-			printf("not ok random operations, seed %llu: operation %ld: %s\n", (unsigned long long)seed, i, why);
+			printf("not ok random operations, seed %llu: operation %ld: %s\n", (unsigned long long)seed, i,
+			       why);
 	}
 	if (why == NULL && (why = finish()) != NULL)
 		printf("not ok random operations, seed %llu: %s\n", (unsigned long long)seed, why);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a container's processes may rely on in the shared file system, as they see it from inside (docs/filesystem.md names
- * these tests). What needs somebody on the other side is in fs_peer.c; names, links and attributes are in fs_names.c.
+ * What a container's processes may rely on in the shared file system, as they see it from inside (docs/filesystem.md
+ * names these tests). What needs somebody on the other side is in fs_peer.c; names, links and attributes are in
+ * fs_names.c.
  *
  *   fs_semantics DIRECTORY [PART-OF-A-NAME]
  *
@@ -25,8 +26,8 @@
 
 #include "tests/guest/report.h"
 
-#define PAGE 4096
-#define RW (O_RDWR | O_CLOEXEC)
+#define PAGE  4096
+#define RW    (O_RDWR | O_CLOEXEC)
 #define FRESH (O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC)
 
 /* A file of `size` bytes, each byte 'a' + page % 26. Returns its descriptor or -1. */
@@ -382,7 +383,8 @@ static const char *test_no_stale_page_after_write_beside_a_reader(void)
 	return why;
 }
 
-/* One process stores into a page while another writes into the same page: both kinds of bytes must be there at the end. */
+/* One process stores into a page while another writes into the same page: both kinds of bytes must be there at the end.
+ */
 static const char *test_stores_and_writes_into_one_page_are_all_kept(void)
 {
 	int fd = make_file("f", PAGE);

@@ -2,8 +2,8 @@
 /*
  * Tests that run inside a guest: one line a test, `ok NAME` or `not ok NAME: WHY`, at the end `N of M ok`.
  *
- * A test is a function that returns NULL or why it failed; bad() makes the reason, with errno's text where the reason ends
- * in a colon. Each test starts in the directory under test and cleans up after itself. Threads: one.
+ * A test is a function that returns NULL or why it failed; bad() makes the reason, with errno's text where the reason
+ * ends in a colon. Each test starts in the directory under test and cleans up after itself. Threads: one.
  */
 #ifndef KVMBOX_TESTS_GUEST_REPORT_H
 #define KVMBOX_TESTS_GUEST_REPORT_H

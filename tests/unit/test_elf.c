@@ -169,6 +169,15 @@ START_TEST(test_kernel_without_segments_is_refused)
 }
 END_TEST
 
+START_TEST(test_a_program_is_told_from_a_kernel)
+{
+	fake_elf_phdr(&elf, 1)->p_type = PT_TLS;
+	refused(ENOEXEC, "not a kernel");
+	fake_elf_phdr(&elf, 1)->p_type = PT_INTERP;
+	refused(ENOEXEC, "not a kernel");
+}
+END_TEST
+
 START_TEST(test_too_many_segments_are_refused)
 {
 	unsigned int i;
@@ -307,6 +316,7 @@ int main(void)
 	tcase_add_test(t, test_segments_that_overlap_are_refused);
 	tcase_add_test(t, test_entry_outside_the_segments_is_refused);
 	tcase_add_test(t, test_kernel_without_segments_is_refused);
+	tcase_add_test(t, test_a_program_is_told_from_a_kernel);
 	tcase_add_test(t, test_too_many_segments_are_refused);
 	tcase_add_test(t, test_program_header_count_beyond_the_file_is_refused);
 	tcase_add_loop_test(t, test_other_elf_types_are_named, 0, ARRAY_SIZE(types));
