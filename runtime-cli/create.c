@@ -117,7 +117,7 @@ static void name_from_folder(char *id, size_t cap, const char *bundle)
 
 		if (n == 0 && (*base == '.' || *base == '-'))
 			continue;
-		id[n++] = ok ? *base : '_';
+		id[n++] = (char)(ok ? *base : '_');
 	}
 	id[n] = '\0';
 	if (n == 0)
@@ -145,6 +145,7 @@ static int fill_state(struct state *s, const struct oci_spec *spec, const struct
 		      struct err *e)
 {
 	(void)snprintf(s->bundle, sizeof(s->bundle), "%s", bundle);
+	BUG_ON(plan->n_entries == 0 || plan->entries == NULL); /* the root file system is always there */
 	(void)snprintf(s->rootfs, sizeof(s->rootfs), "%s", plan->entries[0].source);
 	(void)snprintf(s->oci_version, sizeof(s->oci_version), "%s", spec->version);
 	s->owner = geteuid();

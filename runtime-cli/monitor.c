@@ -262,9 +262,10 @@ static int request_start(struct monitor *m, int client)
 
 static int request_signal(struct monitor *m, int client, const char *args)
 {
-	unsigned int signo, all;
+	char *end;
+	unsigned long signo = strtoul(args, &end, 10), all = strtoul(end, NULL, 10);
 
-	if (sscanf(args, "%u %u", &signo, &all) != 2 || signo > 64) {
+	if (end == args || *end != ' ' || signo > 64) {
 		say_error(client, EINVAL, "malformed request");
 		return 0;
 	}
@@ -276,7 +277,7 @@ static int request_signal(struct monitor *m, int client, const char *args)
 		say(client, "ok");
 		return 0;
 	}
-	return agent_signal(&m->agent, PROTO_PROC_INIT, signo, all != 0, client);
+	return agent_signal(&m->agent, PROTO_PROC_INIT, (uint32_t)signo, all != 0, client);
 }
 
 static void request_logs(struct monitor *m, int client)

@@ -55,8 +55,8 @@ int proc_identify(struct proc *p, pid_t pid)
 
 bool proc_alive(const struct proc *p)
 {
-	uint64_t start;
-	char state;
+	uint64_t start = 0;
+	char state = 'X';
 
 	if (p->pid <= 0 || proc_stat(p->pid, &state, &start) < 0)
 		return false;
