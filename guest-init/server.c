@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guest-init/agent.h"
@@ -395,12 +396,13 @@ static void on_sigchld(struct ev *ev, uint32_t events)
 /* Dispositions that a container's process inherits are all the default; a broken pipe is seen as EPIPE. For good. */
 static int take_signals(void)
 {
-	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	/* all zero is SIG_DFL in the kernel's own form; the C library's call would leave out 32 and 33, which it keeps */
+	static const uint64_t dfl[4];
 	sigset_t set;
 	int sig, fd;
 
 	for (sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &dfl, NULL); /* fails for those that cannot be changed */
+		(void)syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t)); /* fails for KILL and STOP */
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGPIPE);
