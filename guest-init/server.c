@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest-init/agent.h"
@@ -396,7 +396,8 @@ static void on_sigchld(struct ev *ev, uint32_t events)
 /* Dispositions that a container's process inherits are all the default; a broken pipe is seen as EPIPE. For good. */
 static int take_signals(void)
 {
-	/* all zero is SIG_DFL in the kernel's own form; the C library's call would leave out 32 and 33, which it keeps */
+	/* all zero is SIG_DFL in the kernel's own form; the C library's call would leave out 32 and 33, which it keeps
+	 */
 	static const uint64_t dfl[4];
 	sigset_t set;
 	int sig, fd;
