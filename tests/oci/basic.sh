@@ -78,8 +78,8 @@ wait_for grep -q ready $work/out
 wait_for grep -q USR1 $work/out
 is "kill ID USR1 arrives" "got USR1" "$(sed -n 2p $work/out)"
 kill -USR1 "$(cat $work/pid)"
-wait_for grep -q -c "got USR1" $work/out
-wait_for test "$(grep -c 'got USR1' $work/out)" = 2
+twice() { test "$(grep -c 'got USR1' $work/out)" -eq 2; }
+wait_for twice
 kill -TERM $runner
 wait $runner
 is "TERM to the foreground run is handed on, and the status comes back" 3 $?

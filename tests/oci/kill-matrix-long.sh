@@ -26,7 +26,7 @@ one() {
 	esac
 	cli=$!
 	if [[ $step == monitor:exited || $step == monitor:drained || $step == cli:before-exit || $step == vmm:exit ]]; then
-		wait_for test "$(status_of kill 2>/dev/null)" = running
+		wait_for is_status kill running
 		wait_for "$kvmbox" kill kill KILL
 	fi
 	if ! read -t 60 -r -u 200 line; then
@@ -54,7 +54,8 @@ one() {
 	if [ $status -eq 0 ] && [ -z "$left" ]; then ok "$step: kill of $victim"; else not_ok "$step: kill of $victim: delete gave $status, left: $left"; fi
 }
 
-for step in $("$kvmbox" --list-steps); do
+# KILL_STEPS="STEP ..." restricts it
+for step in ${KILL_STEPS:-$("$kvmbox" --list-steps)}; do
 	for victim in cli monitor vmm; do
 		one $step $victim
 	done

@@ -92,6 +92,11 @@ wait_for() {
 	done
 }
 
+# is_status ID STATUS: for wait_for
+is_status() {
+	test "$(status_of "$1" 2>/dev/null)" == "$2"
+}
+
 status_of() {
 	"$kvmbox" state "$1" | jq -r .status
 }

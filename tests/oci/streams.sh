@@ -56,7 +56,7 @@ args $work/io sh -c 'kill -KILL $$'
 status=$?
 args $work/io sleep 1000
 "$kvmbox" run --bundle $work/io victim < /dev/null > /dev/null 2>&1 &
-wait_for test "$(status_of victim)" = running
+wait_for is_status victim running
 wait_for "$kvmbox" kill victim 0
 "$kvmbox" kill victim KILL
 wait $!
