@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <signal.h>
 
+#include "runtime-cli/cgroup.h"
 #include "runtime-cli/create.h"
 #include "runtime-cli/one_id.h"
 #include "vmm/base/fdio.h"
@@ -25,6 +26,9 @@ static int take_lock(struct one_id *o, bool force, struct err *e)
 
 		if (creator >= 0 && proc_signal_fd(creator, SIGKILL) == 0 && proc_wait_fd(creator) < 0)
 			return err_say(e, EBUSY, "cannot wait for the process that creates `%s`", o->state.id);
+		/* its children hold the same open folder until they have closed what they do not need */
+		if (o->state.cgroup[0] != '\0' && cgroup_kill(o->state.cgroup, e) < 0)
+			return -e->code;
 	} else if (r == -EWOULDBLOCK && state_status(&o->state) == STATUS_CREATING) {
 		return err_say(e, EBUSY, "container `%s` is still being created; use --force to end that", o->state.id);
 	}
