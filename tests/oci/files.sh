@@ -53,8 +53,23 @@ is "with mode, owner and size" "604 77 300000" "$(sed -n 2p $work/out)"
 is "new names are seen" $'big\nflag' "$(tail -2 $work/out)"
 rm -rf ${fs:?}/root/*
 
-# semantics, by a program inside
-cp "$build/guest/fs_semantics" $fs/bin/
-args $work/f fs_semantics /root
-"$kvmbox" run $work/f/ < /dev/null | sed 's/^\(ok\|not ok\) /\1 semantics: /'
+# semantics, by programs inside (docs/filesystem.md names their tests)
+# inside NAME PROGRAM ARGUMENT...: its lines, with the program's name
+inside() {
+	args $work/f "$@"
+	"$kvmbox" run $work/f/ < /dev/null 2>&1 | sed "s/^\(ok\|not ok\) /\1 $1: /"
+}
+cp "$build"/guest/fs_{semantics,names,random,peer} $fs/bin/
+edit $work/f '.process.capabilities |= with_entries(.value += ["CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_LEASE"])'
+inside fs_semantics /root
+rm -rf ${fs:?}/root/*
+inside fs_names /root
+rm -rf ${fs:?}/root/*
+inside fs_random /root 2
+rm -rf ${fs:?}/root/*
+"$build/guest/fs_peer" --host $fs/root > $work/peer 2>&1 &
+peer=$!
+inside fs_peer /root
+kill $peer 2>/dev/null
+wait $peer
 end_of_suite
